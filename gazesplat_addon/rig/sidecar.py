@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The portrait's sidecar: everything a standard PLY cannot say, as data and as files.
+
+``portrait.json`` holds the rig, the camera and the provenance, ``portrait.npz`` the group of
+every splat in the order of ``portrait.ply``. Both are plain data: nothing executable is read.
+"""
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+
+from ...backend.contract.errors import GazeSplatError
+
+FORMAT = "gazesplat-portrait"
+VERSION = 1
+SHADE_TERMS = 7
+CURVE_TERMS = 5
+
+
+@dataclass(frozen=True)
+class EyeRig:
+    """One eye: where it turns, what its lids do, how light falls on it. Metres, unit vectors.
+
+    The eye frame has its origin in the globe's centre, x along the line of the lid corners towards the
+    subject's left, y up and z out of the face. Lid curves live in its (x, y) plane:
+    ``y(s) = corner_y_m + sum_n a_n sin(n t)``, ``t = acos(1 - 2 s)``, ``s`` from the inner to the outer corner.
+    """
+
+    centre_m: tuple[float, float, float]          # globe centre, portrait frame
+    frame: tuple[tuple[float, float, float], ...]  # 3x3, columns = axes of the eye frame in the portrait frame
+    rest_axis: tuple[float, float, float]         # gaze axis of the photo, portrait frame
+    pivot_yaw_m: tuple[float, float, float]       # rotation centre of yaw, portrait frame
+    pivot_pitch_m: tuple[float, float, float]     # rotation centre of pitch (and torsion), portrait frame
+    iris_centre_m: tuple[float, float, float]     # centre of the iris plane at rest, portrait frame
+    iris_radius_m: float
+    pupil_radius_m: float                         # at rest
+    globe_radius_m: float
+    inner_x_m: float                              # inner (nasal) corner, eye frame; larger than outer_x_m on the right eye
+    outer_x_m: float
+    corner_y_m: float
+    upper_m: tuple[float, ...]                    # CURVE_TERMS sine coefficients of the upper margin at rest
+    lower_m: tuple[float, ...]
+    closing_m: tuple[float, ...]                  # line on which the closed lids meet, before lower-lid follow
+    lid_radius_m: float                           # sphere on which the lids slide
+    upper_reach_m: float                          # height above the margin beyond which skin does not move
+    lower_reach_m: float
+    shade: tuple[tuple[float, float, float], ...]  # (SHADE_TERMS, 3) log-shading of the globe, see pose.shading_terms
+    # Portrait parameters an artist may change.
+    follow_upper_up: float = 0.8                  # margin travel per iris travel when looking up
+    follow_upper_down: float = 1.0                # people: 1:1 (Becker & Fuchs 1988)
+    follow_lower_up: float = 0.4                  # people: 0.3-0.5
+    follow_lower_down: float = 0.4
+    carry: float = 0.25                           # share of the sideways iris travel by which the cornea carries the lid curve
+    overlap: float = 0.4                          # iris radii by which the upper lid overlaps the lower at the outer corner
+    zip_share: float = 0.7                        # how far the lower margin moves to the closing line on a full blink
+    lash_angle_deg: float = 50.0                  # lashes' elevation from the line of sight at rest
+    lash_gain: float = 1.5                        # limit of the opacity gain of foreshortened lashes
+    highlight_share: float = 0.53                 # corneal reflection's travel per iris travel: 5.7 mm / 10.8 mm
+    yaw_limit_deg: float = 35.0                   # comfortable range, Guitton & Volle
+    up_limit_deg: float = 25.0
+    down_limit_deg: float = 30.0
+    confidence: float = 1.0                       # 0..1, how well the photo shows this eye
+
+    @property
+    def lever_yaw_m(self) -> float:
+        """Distance from the yaw pivot to the iris plane."""
+        return float(np.linalg.norm(np.subtract(self.iris_centre_m, self.pivot_yaw_m)))
+
+    @property
+    def lever_pitch_m(self) -> float:
+        """Distance from the pitch pivot to the iris plane."""
+        return float(np.linalg.norm(np.subtract(self.iris_centre_m, self.pivot_pitch_m)))
+
+    def gaze_frame(self) -> np.ndarray:
+        """Return (3, 3): columns x (subject's left), y (up), z (rest axis) in the portrait frame."""
+        z = np.asarray(self.rest_axis, float)
+        x = np.cross([0.0, 0.0, 1.0], z)
+        x /= np.linalg.norm(x)
+        return np.stack([x, np.cross(z, x), z], axis=1)
+
+
+@dataclass(frozen=True)
+class SourceCamera:
+    """The photo's camera: pixels with centres at +0.5, OpenCV axes, ``w2c`` maps portrait to camera (metres)."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    w2c: tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class PortraitRig:
+    """All that is ours about one portrait. ``eyes`` is empty for a head without a rig."""
+
+    camera: SourceCamera
+    eyes: dict[str, EyeRig]                        # "left", "right"
+    neck_pivot_m: tuple[float, float, float] = (0.0, 0.09, -0.14)   # atlanto-occipital region behind and below the eyes
+    gaze_distance_m: float = 0.6                   # where the eyes met when the photo was taken
+    provenance: dict = field(default_factory=dict)  # source name, sha256, size, created, program versions, consent
+    warnings: list = field(default_factory=list)   # [{"code", "message", "hint"}]
+
+
+def to_json(rig: PortraitRig) -> dict:
+    """Return the rig as plain JSON data."""
+    return {"format": FORMAT, "version": VERSION, "units": "metres, degrees",
+            "frame": "+Z up, -Y forward, +X subject's left, origin between the eyes", **asdict(rig)}
+
+
+def from_json(data: dict) -> PortraitRig:
+    """Rebuild a rig from JSON data.
+
+    Raises GazeSplatError ``sidecar-invalid`` or ``sidecar-newer``.
+    """
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise GazeSplatError("sidecar-invalid", "This is not a GazeSplat portrait file.",
+                             "Choose the portrait.json that lies beside portrait.ply.")
+    if int(data.get("version", 0)) > VERSION:
+        raise GazeSplatError("sidecar-newer", f"This portrait was written by a newer GazeSplat (format {data['version']}).",
+                             "Update the extension, then load it again.")
+    try:
+        eyes = {side: EyeRig(**_known(EyeRig, eye)) for side, eye in data["eyes"].items()}
+        camera = SourceCamera(**_known(SourceCamera, data["camera"]))
+        rest = _known(PortraitRig, {k: v for k, v in data.items() if k not in ("eyes", "camera")})
+        return PortraitRig(camera=camera, eyes=eyes, **rest)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise GazeSplatError("sidecar-invalid", f"The portrait's sidecar is damaged ({error}).",
+                             "Reconstruct the portrait again, or restore portrait.json from a backup.") from error
+
+
+def save_sidecar(folder: Path, rig: PortraitRig, groups: np.ndarray) -> None:
+    """Write ``portrait.json`` and ``portrait.npz`` into ``folder``; groups (N,) uint8 in PLY order."""
+    folder = Path(folder)
+    temporary = folder / "portrait.json.part"
+    temporary.write_text(json.dumps(to_json(rig), indent=1, default=float), "utf-8")
+    os.replace(temporary, folder / "portrait.json")
+    temporary = folder / "portrait.npz.part"
+    with temporary.open("wb") as handle:
+        np.savez_compressed(handle, groups=np.asarray(groups, np.uint8))
+    os.replace(temporary, folder / "portrait.npz")
+
+
+def load_sidecar(folder: Path, count: int) -> tuple[PortraitRig, np.ndarray]:
+    """Return the rig and groups (count,) uint8 of a portrait of ``count`` splats.
+
+    Raises GazeSplatError ``sidecar-missing``, ``sidecar-invalid``, ``sidecar-newer`` or ``sidecar-mismatch``.
+    """
+    folder = Path(folder)
+    try:
+        data = json.loads((folder / "portrait.json").read_text("utf-8"))
+        with np.load(folder / "portrait.npz", allow_pickle=False) as archive:
+            groups = archive["groups"]
+    except FileNotFoundError as error:
+        raise GazeSplatError("sidecar-missing", f"{Path(error.filename).name} is missing beside the splats.",
+                             "Load the file as a plain splat, or reconstruct the portrait again.") from error
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise GazeSplatError("sidecar-invalid", f"The portrait's sidecar cannot be read ({error}).",
+                             "Reconstruct the portrait again, or restore its folder from a backup.") from error
+    rig = from_json(data)
+    if groups.shape != (count,):
+        raise GazeSplatError("sidecar-mismatch", f"The sidecar describes {groups.size} splats, the PLY holds {count}.",
+                             "Keep portrait.ply, portrait.json and portrait.npz of one reconstruction together.")
+    return rig, groups.astype(np.uint8)
+
+
+def _known(cls: type, data: dict) -> dict:
+    """Keep the fields this version knows; lists become tuples so that the dataclasses stay hashable."""
+    names = {f.name for f in fields(cls)}
+    return {k: _tuples(v) if k != "warnings" else v for k, v in data.items() if k in names}
+
+
+def _tuples(value):
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
