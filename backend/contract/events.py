@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from . import paths
@@ -29,11 +30,15 @@ TYPES = TERMINAL | {"hello", "stage", "progress", "preview", "warning"}
 
 
 class Writer:
-    """Appends events to a job folder. A folder's events are written once, by one process."""
+    """Appends events to a job folder. A folder's events are written once, by one process.
 
-    def __init__(self, folder: Path) -> None:
-        """Create ``events.jsonl``; GazeSplatError ``job-already-run`` if it exists."""
+    Creates ``events.jsonl``; GazeSplatError ``job-already-run`` if it exists. ``echo`` is called with
+    every event after it is written: the command line prints them.
+    """
+
+    def __init__(self, folder: Path, echo: Callable[[dict], None] | None = None) -> None:
         self._folder = folder
+        self._echo = echo
         self._ended = False
         try:
             self._file = (folder / paths.EVENTS).open("x", encoding="utf-8", newline="\n")
@@ -51,6 +56,8 @@ class Writer:
         self._file.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
         self._file.flush()
         self._ended = type in TERMINAL
+        if self._echo is not None:
+            self._echo(event)
         return self.should_stop()
 
     def should_stop(self) -> bool:

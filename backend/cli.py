@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backend's command line: a job folder from Blender, or a person without Blender.
+
+    python -I backend JOB_FOLDER                      run a job (what Blender starts)
+    python -I backend --doctor                        say in JSON what is installed and what is missing
+    python -I backend reconstruct PHOTO --out FOLDER  make a portrait without Blender
+    python -I backend bench NAME [ARGUMENT ...]       run a benchmark of a source checkout
+"""
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import logging
+import shutil
+import sys
+import tempfile
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from .contract import paths
+from .contract.errors import GazeSplatError
+from .contract.job import DEVICES, QUALITIES, JobSpec, write_job
+from .contract.versions import extension_version
+from .run import DONE, FAILED, run_job
+
+
+def main(argv: list[str]) -> int:
+    """Run one command and return the exit code: 0 done, 1 failed, 2 cancelled or wrong usage."""
+    faulthandler.enable()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        if argv[:1] == ["--doctor"] and len(argv) == 1:
+            from .doctor import main as doctor
+            return doctor()
+        if argv[:1] == ["reconstruct"]:
+            return _reconstruct(argv[1:])
+        if argv[:1] == ["bench"] and len(argv) > 1:
+            return _bench(argv[1], argv[2:])
+        if len(argv) == 1 and not argv[0].startswith("-"):
+            return _run_folder(Path(argv[0]))
+    except GazeSplatError as error:
+        _say(f"{error.code}: {error}", sys.stderr)
+        return FAILED
+    asked = argv in (["-h"], ["--help"])
+    _say(__doc__.strip(), sys.stdout if asked else sys.stderr)
+    return DONE if asked else 2
+
+
+def _run_folder(folder: Path) -> int:
+    if not folder.is_dir():
+        raise GazeSplatError("no-job", f"There is no job folder {folder}.", "Give the folder of a job that GazeSplat has made.")
+    return run_job(folder.resolve(), log_name=str(folder.resolve() / paths.LOG))
+
+
+def _reconstruct(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="backend reconstruct", description="Make a portrait from a photo, without Blender.")
+    parser.add_argument("photo", type=Path)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the portrait's folder, new or empty")
+    parser.add_argument("--quality", choices=QUALITIES, default="standard")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--option", action="append", default=[], type=_option, metavar="NAME=VALUE",
+                        help="what else the stages understand; VALUE is JSON or plain text")
+    arguments = parser.parse_args(argv)
+    out = arguments.out.absolute()
+    if not arguments.photo.is_file():
+        raise GazeSplatError("no-file", f"There is no file {arguments.photo}.", "Check the path.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise GazeSplatError("output-exists", f"{out} exists and is not empty.", "Choose a new folder.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        job = Path(tempfile.mkdtemp(prefix=".gazesplat-job-", dir=out.parent))
+    except OSError as error:
+        raise GazeSplatError("no-permission", f"No folder can be made in {out.parent}: {error.strerror}.",
+                             "Choose another folder.") from error
+    try:
+        copy = job / paths.INPUT / arguments.photo.name
+        copy.parent.mkdir()
+        shutil.copyfile(arguments.photo, copy)
+        write_job(job, JobSpec(id=job.name, kind="selfie", input=f"{paths.INPUT}/{copy.name}", quality=arguments.quality,
+                               device=arguments.device, seed=arguments.seed, options=dict(arguments.option),
+                               versions={"gazesplat": extension_version()}))
+        code = run_job(job, log_name="the text above", echo=_print_event)
+        if code == DONE:
+            if out.exists():
+                out.rmdir()
+            (job / paths.RESULT).rename(out)
+            _say(str(out), sys.stdout)
+        return code
+    finally:
+        shutil.rmtree(job)
+
+
+def _option(text: str) -> tuple[str, object]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise argparse.ArgumentTypeError("expected NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _print_event(event: dict) -> None:
+    """Print an event as a line for a person; progress overwrites itself on a terminal only."""
+    kind = event["type"]
+    if kind == "stage":
+        _say(event["name"], sys.stdout)
+    elif kind == "progress" and sys.stdout.isatty():
+        sys.stdout.write(f"\r{event['fraction']:4.0%} {event['text'][:70]:70s}" + ("\n" if event["fraction"] >= 1 else ""))
+        sys.stdout.flush()
+    elif kind in ("warning", "failed"):
+        _say(f"{kind}: {event['code']}: {event['message']} {event['hint']}", sys.stderr)
+    elif kind == "cancelled":
+        _say("cancelled", sys.stderr)
+
+
+def _bench(name: str, argv: list[str]) -> int:
+    module = f"{__package__}.bench.{name}"
+    if not name.isidentifier() or find_spec(f"{__package__}.bench") is None or find_spec(module) is None:
+        raise GazeSplatError("no-benchmark", f"There is no benchmark '{name}'.",
+                             "Benchmarks are in backend/bench/ of a source checkout.")
+    return import_module(module).main(argv)
+
+
+def _say(text: str, stream) -> None:
+    stream.write(text + "\n")
