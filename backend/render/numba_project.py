@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From posed splats to depth-sorted footprints (the kernels before any pixel is touched)."""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .numba_bins import (BLUE, DEPTH, EX, EY, GREEN, MX, MY, Q0, QA, QB, QC, RED, SKEW, SPREAD, TOP, pixel_rows,
+                         tile_columns)
+from .numba_options import TILE, kernel
+
+CULLED = np.uint32(0xFFFFFFFF)
+
+
+@kernel
+def depth_keys(worker, workers, means, opacities, w2c, near, alpha_cut, keys):
+    """Write one uint32 for each splat that sorts like its depth, or ``CULLED`` (near, faint, not finite)."""
+    n = means.shape[0]
+    for i in range(n * worker // workers, n * (worker + 1) // workers):
+        z = w2c[2, 0] * means[i, 0] + w2c[2, 1] * means[i, 1] + w2c[2, 2] * means[i, 2] + w2c[2, 3]
+        keep = z >= near and z < 1e30 and opacities[i] >= alpha_cut
+        keys[i] = np.float32(z).view(np.uint32) if keep else CULLED
+
+
+@kernel
+def sort_by_depth(keys, order, spare_keys, spare_order):
+    """Write the indices of the splats that are not culled to ``order``, nearest first; return their number.
+
+    A stable least-significant-digit radix sort over just the bits in which the depths differ: one head
+    spans a factor two in depth, some 24 bits, which is two passes of 12.
+    """
+    n = keys.shape[0]
+    count = 0
+    low = CULLED
+    high = np.uint32(0)
+    for i in range(n):
+        key = keys[i]
+        if key != CULLED:
+            order[count] = i
+            count += 1
+            low = min(low, key)
+            high = max(high, key)
+    bits = 0
+    while bits < 32 and (np.uint64(high - low) >> np.uint64(bits)) > 0:
+        bits += 1
+    passes = (bits + 11) // 12
+    if count < 2 or passes == 0:
+        return count
+    digit = (bits + passes - 1) // passes
+    mask = np.uint32((1 << digit) - 1)
+    current_keys = np.empty(count, np.uint32)
+    for k in range(count):
+        current_keys[k] = keys[order[k]] - low
+    source, target = order, spare_order
+    source_keys, target_keys = current_keys, spare_keys
+    for step in range(passes):
+        shift = np.uint32(step * digit)
+        starts = np.zeros((1 << digit) + 1, np.int32)
+        for k in range(count):
+            starts[((source_keys[k] >> shift) & mask) + 1] += 1
+        for d in range(1 << digit):
+            starts[d + 1] += starts[d]
+        for k in range(count):
+            key = source_keys[k]
+            slot = (key >> shift) & mask
+            position = starts[slot]
+            starts[slot] = position + 1
+            target_keys[position] = key
+            target[position] = source[k]
+        source, target = target, source
+        source_keys, target_keys = target_keys, source_keys
+    if passes % 2 == 1:
+        for k in range(count):
+            order[k] = source[k]
+    return count
+
+
+@kernel
+def footprints(worker, workers, order, count, means, factors, opacities, colours, w2c, lens, limits, width, height,
+               low_pass, alpha_cut, antialiased, parallel, rows, tile_counts):
+    """Project the sorted splats into ``rows`` (count, COLUMNS) and count how many fall on each tile.
+
+    order (>= count,) int32; w2c (4, 4), lens (fx, fy, cx, cy) and limits (x_min, x_max, y_min, y_max of
+    the slopes) are float64, and so is the arithmetic: this costs little and keeps thin splats exact.
+    A splat that shows nothing gets EX = -1. tile_counts (workers, tiles) int32 starts at zero.
+    """
+    fx, fy, cx, cy = lens
+    x_min, x_max, y_min, y_max = limits
+    log_cut = math.log(alpha_cut)
+    across = (width + TILE - 1) // TILE
+    for k in range(count * worker // workers, count * (worker + 1) // workers):
+        i = order[k]
+        rows[k, EX] = -1.0
+        px, py, pz = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
+        x = w2c[0, 0] * px + w2c[0, 1] * py + w2c[0, 2] * pz + w2c[0, 3]
+        y = w2c[1, 0] * px + w2c[1, 1] * py + w2c[1, 2] * pz + w2c[1, 3]
+        z = w2c[2, 0] * px + w2c[2, 1] * py + w2c[2, 2] * pz + w2c[2, 3]
+        if parallel:
+            j00, j11, j02, j12 = fx, fy, 0.0, 0.0
+            u, v = fx * x + cx, fy * y + cy
+        else:
+            inverse = 1.0 / z
+            j00, j11 = fx * inverse, fy * inverse
+            j02 = -j00 * min(x_max, max(x_min, x * inverse))
+            j12 = -j11 * min(y_max, max(y_min, y * inverse))
+            u, v = j00 * x + cx, j11 * y + cy
+        t00, t01, t02 = j00 * w2c[0, 0] + j02 * w2c[2, 0], j00 * w2c[0, 1] + j02 * w2c[2, 1], j00 * w2c[0, 2] + j02 * w2c[2, 2]
+        t10, t11, t12 = j11 * w2c[1, 0] + j12 * w2c[2, 0], j11 * w2c[1, 1] + j12 * w2c[2, 1], j11 * w2c[1, 2] + j12 * w2c[2, 2]
+        a = b = c = 0.0
+        for axis in range(3):
+            f0, f1, f2 = np.float64(factors[i, 0, axis]), np.float64(factors[i, 1, axis]), np.float64(factors[i, 2, axis])
+            a_axis = t00 * f0 + t01 * f1 + t02 * f2
+            b_axis = t10 * f0 + t11 * f1 + t12 * f2
+            a += a_axis * a_axis
+            b += a_axis * b_axis
+            c += b_axis * b_axis
+        opacity = min(1.0, np.float64(opacities[i]))
+        determinant = (a + low_pass) * (c + low_pass) - b * b
+        if antialiased:
+            opacity *= math.sqrt(max(a * c - b * b, 0.0) / determinant)
+        a += low_pass
+        c += low_pass
+        total = u + v + a + c + colours[i, 0] + colours[i, 1] + colours[i, 2]
+        if not (opacity >= alpha_cut and determinant > 0.0 and abs(total) < 1e30):
+            continue
+        log_opacity = math.log(opacity)
+        reach = 2.0 * (log_opacity - log_cut)
+        half_width, half_height = math.sqrt(reach * a), math.sqrt(reach * c)
+        u -= 0.5
+        v -= 0.5
+        if u + half_width < 0.0 or u - half_width > width - 1 or v + half_height < 0.0 or v - half_height > height - 1:
+            continue
+        scale = -1.0 / (16.0 * determinant)
+        rows[k, MX], rows[k, MY] = u, v
+        rows[k, QA], rows[k, QB], rows[k, QC], rows[k, Q0] = c * scale, -2.0 * b * scale, a * scale, 0.125 * log_opacity
+        rows[k, RED], rows[k, GREEN], rows[k, BLUE], rows[k, DEPTH] = colours[i, 0], colours[i, 1], colours[i, 2], z
+        rows[k, EX], rows[k, EY] = half_width, half_height
+        rows[k, SKEW], rows[k, SPREAD], rows[k, TOP] = b / a, math.sqrt(determinant) / a, b / c * half_height
+        first, last = tile_columns(rows, k, width)
+        for column in range(first, last + 1):
+            top, bottom = pixel_rows(rows, k, column, height)
+            for tile_row in range(top // TILE, bottom // TILE + 1):
+                tile_counts[worker, tile_row * across + column] += 1
