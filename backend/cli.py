@@ -21,7 +21,9 @@ from pathlib import Path
 
 from .contract import paths
 from .contract.errors import GazeSplatError
+from .contract.inputs import copy_input
 from .contract.job import DEVICES, QUALITIES, JobSpec, write_job
+from .contract.refusals import explain_os_error
 from .contract.versions import extension_version
 from .run import DONE, FAILED, run_job
 
@@ -67,23 +69,17 @@ def _reconstruct(argv: list[str]) -> int:
                         help="what else the stages understand; VALUE is JSON or plain text")
     arguments = parser.parse_args(argv)
     out = arguments.out.absolute()
-    if not arguments.photo.is_file():
-        raise GazeSplatError("no-file", f"There is no file {arguments.photo}.", "Check the path.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise GazeSplatError("output-exists", f"{out} exists and is not empty.", "Choose a new folder.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         job = Path(tempfile.mkdtemp(prefix=".gazesplat-job-", dir=out.parent))
     except OSError as error:
-        raise GazeSplatError("no-permission", f"No folder can be made in {out.parent}: {error.strerror}.",
-                             "Choose another folder.") from error
+        raise explain_os_error(error, place_chosen=True) or error from error
     try:
-        copy = job / paths.INPUT / arguments.photo.name
-        copy.parent.mkdir()
-        shutil.copyfile(arguments.photo, copy)
-        write_job(job, JobSpec(id=job.name, kind="selfie", input=f"{paths.INPUT}/{copy.name}", quality=arguments.quality,
-                               device=arguments.device, seed=arguments.seed, options=dict(arguments.option),
-                               versions={"gazesplat": extension_version()}))
+        write_job(job, JobSpec(id=job.name, kind="selfie", input=copy_input(arguments.photo, job),
+                               quality=arguments.quality, device=arguments.device, seed=arguments.seed,
+                               options=dict(arguments.option), versions={"gazesplat": extension_version()}))
         code = run_job(job, log_name="the text above", echo=_print_event)
         if code == DONE:
             if out.exists():

@@ -2,7 +2,6 @@
 """Runs one job folder and turns whatever happens into exactly one terminal event."""
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import platform
@@ -19,15 +18,13 @@ from .contract import paths, result
 from .contract.errors import GazeSplatError
 from .contract.events import Writer
 from .contract.job import read_job
+from .contract.refusals import explain_os_error
 from .contract.versions import PROTOCOL, extension_version
 
 DONE, FAILED, CANCELLED = 0, 1, 2
 
 # A kind of job is a module with run(context: JobContext) -> None.
 _MODULE_BY_KIND = {"selfie": ".stages.selfie", "dummy": ".dummy"}
-
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
-_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 _log = logging.getLogger(__name__)
 
@@ -88,11 +85,9 @@ def _explain(error: Exception, log_name: str) -> GazeSplatError:
     if isinstance(error, MemoryError):
         return GazeSplatError("out-of-memory", "The computer has too little free memory for this reconstruction.",
                               "Close other programs, choose a lower quality, or use a smaller picture.")
-    if isinstance(error, OSError) and error.errno in _DISK_FULL:
-        return GazeSplatError("disk-full", "The disk is full.", "Free some space, then start the reconstruction again.")
-    if isinstance(error, OSError) and error.errno in _NO_PERMISSION:
-        return GazeSplatError("no-permission", f"GazeSplat may not read or write {error.filename or 'a file'}.",
-                              "Change the permissions, or choose another folder for jobs in the preferences.")
+    refusal = explain_os_error(error) if isinstance(error, OSError) else None
+    if refusal is not None:
+        return refusal
     if isinstance(error, ImportError) and not (error.name or "").startswith("gazesplat"):
         return GazeSplatError("backend-incomplete", f"The backend's Python cannot load {error.name or 'a package'}: {error}.",
                               "Run the doctor in the preferences, which says what to install.")

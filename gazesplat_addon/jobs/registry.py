@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs in a jobs folder: what runs, what is finished and not yet imported, what may be thrown away."""
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from ...backend.contract import paths
+from ...backend.contract.errors import GazeSplatError
+from .state import DONE, ENDED, QUEUED, RUNNING, Job
+
+# Left in a job folder by the add-on once its portrait is in a scene.
+_IMPORTED = "imported"
+
+_log = logging.getLogger(__name__)
+
+
+def list_jobs(jobs_folder: Path) -> list[Job]:
+    """Return the jobs in the folder, oldest first.
+
+    Folders that are no jobs are passed over; one that cannot be read (damaged, or of a newer
+    GazeSplat) is passed over with a line in the log.
+    """
+    found = []
+    for folder in sorted(Path(jobs_folder).iterdir()) if Path(jobs_folder).is_dir() else ():
+        if not (folder / paths.JOB).is_file():
+            continue
+        try:
+            found.append(Job(folder))
+        except GazeSplatError as error:
+            _log.warning("the job %s is passed over: %s", folder.name, error)
+    return found
+
+
+def mark_imported(job: Job) -> None:
+    """Remember that the job's portrait is in a scene."""
+    (job.folder / _IMPORTED).touch()
+
+
+def running(jobs: list[Job]) -> list[Job]:
+    """Return the jobs whose backend still works: attach to these after Blender restarts."""
+    return [job for job in jobs if job.state == RUNNING]
+
+
+def waiting_for_import(jobs: list[Job]) -> list[Job]:
+    """Return the finished jobs whose portrait nobody has imported."""
+    return [job for job in jobs if job.state == DONE and not (job.folder / _IMPORTED).exists()]
+
+
+def stale(jobs: list[Job]) -> list[Job]:
+    """Return the jobs that lead nowhere any more: failed, cancelled, crashed, or never started."""
+    return [job for job in jobs if job.state == QUEUED or (job.state in ENDED and job.state != DONE)]
+
+
+def remove(job: Job) -> None:
+    """Delete a job's folder; GazeSplatError ``job-running`` while its backend works."""
+    if job.state == RUNNING:
+        raise GazeSplatError("job-running", f"The job {job.folder.name} is still running.", "Cancel it first.")
+    shutil.rmtree(job.folder)
