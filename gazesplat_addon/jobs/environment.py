@@ -24,31 +24,27 @@ def python_of_venv(venv: Path) -> Path:
 
 
 def candidates(setting: str = "", user_folder: Path | None = None) -> list[Path]:
-    """Return where the backend's Python may be, most deliberate first.
+    """Return where the backend's Python may be, best first.
 
-    ``setting`` is the path in the preferences ("" = none), ``user_folder`` the folder that Blender
-    gives the extension to write in. A source checkout's own ``.venv/backend`` comes last.
+    What somebody has said counts alone: ``setting`` (the path in the preferences, "" = none), else the
+    environment variable. Otherwise the environment in ``user_folder``, the folder that Blender gives
+    the extension to write in, then a source checkout's own ``.venv/backend``.
     """
-    places = [Path(setting).expanduser()] if setting else []
-    if os.environ.get(VARIABLE):
-        places.append(Path(os.environ[VARIABLE]).expanduser())
-    if user_folder is not None:
-        places.append(python_of_venv(Path(user_folder) / "backend"))
+    said = setting or os.environ.get(VARIABLE, "")
+    if said:
+        return [Path(said).expanduser()]
+    places = [python_of_venv(Path(user_folder) / "backend")] if user_folder is not None else []
     return [*places, python_of_venv(ROOT / ".venv" / "backend")]
 
 
 def find_backend_python(places: list[Path]) -> Path:
-    """Return the first of the places that exists; GazeSplatError ``no-backend`` if none does.
-
-    A path the artist set (the preferences or the variable) that does not exist is passed over too:
-    the error then names every place, so that a slip shows.
-    """
+    """Return the first of the places (see ``candidates``) that exists; GazeSplatError ``no-backend`` if none does."""
     for place in places:
         if place.is_file():
             # Not resolve(): a virtual environment's Python is a link, and following it leaves the environment.
             return place.absolute()
     looked = ", ".join(str(place) for place in places) or "nowhere"
-    raise GazeSplatError("no-backend", "The reconstruction backend is not set up.", f"{set_up_hint()} Looked for {looked}.")
+    raise GazeSplatError("no-backend", "The reconstruction backend is not set up.", f"{set_up_hint()} (Looked for {looked}.)")
 
 
 def set_up_hint() -> str:

@@ -27,7 +27,7 @@ class EventTail:
         return [events.parse(line) for line in lines]
 
 
-def log_tail(folder: Path, lines: int = 12) -> str:
+def log_tail(folder: Path, lines: int = 40) -> str:
     """Return the last lines of the job's log, "" if there is none."""
     longest_read = 16_384
     try:
