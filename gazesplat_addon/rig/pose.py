@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..splat.arrays import Splats, rotation_matrices
-from ..splat.harmonics import evaluate_colours
 from . import lids, parts
 from .sidecar import EyeRig, PortraitRig
 
@@ -71,8 +70,16 @@ def pose_splats(splats: Splats, groups: np.ndarray, rig: PortraitRig, pose: Pose
     shade = np.ones((len(splats), 3), np.float32)
     for side, eye in rig.eyes.items():
         _pose_eye(side, eye, pose.eyes.get(side, EyePose()), groups, means, factors, opacities, turn, shade)
-    colours = evaluate_colours(splats, means, eye_point_m, turn) * shade
+    colours = _seen_colours(splats, means, eye_point_m, turn) * shade
     return PosedSplats(means, factors, opacities, colours.astype(np.float32), groups)
+
+
+def _seen_colours(splats: Splats, means: np.ndarray, eye_point_m: np.ndarray | None, turn: np.ndarray) -> np.ndarray:
+    """Return colours (N, 3) seen from a point; SH turn with their splats."""
+    if splats.sh_degree == 0:
+        return np.maximum(splats.colours, 0.0)
+    from ..splat.harmonics import colours as evaluate
+    return evaluate(splats, means, eye_point_m, turn)
 
 
 def gaze_rotation(yaw_rad: float, pitch_rad: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sub-pixel lid curves and irises in the photo.
+
+Landmarks are good to about 0.2 iris radii; eyes need a tenth of that. Each curve keeps few degrees of freedom
+(freer ones score alike on rendered heads and wander off the lid on real photographs), and lids are fitted before
+irises, because lash-to-skin steps otherwise capture the iris circle.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.optimize import minimize
+
+# MediaPipe face-mesh indices from the outer to the inner corner; left and right are the subject's.
+UPPER_INDICES = {"right": (33, 246, 161, 160, 159, 158, 157, 173, 133), "left": (263, 466, 388, 387, 386, 385, 384, 398, 362)}
+LOWER_INDICES = {"right": (33, 7, 163, 144, 145, 153, 154, 155, 133), "left": (263, 249, 390, 373, 374, 380, 381, 382, 362)}
+IRIS_INDICES = {"right": (468, 469, 470, 471, 472), "left": (473, 474, 475, 476, 477)}
+BROW_INDICES = {"right": (52, 65, 53), "left": (282, 295, 283)}
+TERMS = 5
+_RIDGE = np.diag([0.0, 1e-3, 3e-3, 0.03, 0.1])   # higher sine terms need evidence
+
+
+@dataclass(frozen=True)
+class LidContour:
+    """Both lid margins of one eye in the image, pixels.
+
+    Local frame: origin at the inner corner, x along the corner line to the outer corner, y up in the face.
+    Margins are sine series in t = acos(1 - 2 x / width_px).
+    """
+
+    origin: np.ndarray     # (2,) image position of the inner corner
+    along: np.ndarray      # (2,) unit vector, inner to outer
+    up: np.ndarray         # (2,) unit vector, up the face
+    width_px: float
+    upper: np.ndarray      # (TERMS,)
+    lower: np.ndarray      # (TERMS,)
+
+    def to_local(self, pixels: np.ndarray) -> np.ndarray:
+        """Map image positions (..., 2) into the local frame."""
+        d = np.asarray(pixels) - self.origin
+        return np.stack([d @ self.along, d @ self.up], axis=-1)
+
+    def to_image(self, local: np.ndarray) -> np.ndarray:
+        """Map local positions (..., 2) into the image."""
+        return self.origin + local[..., :1] * self.along + local[..., 1:2] * self.up
+
+    def upper_at(self, x: np.ndarray) -> np.ndarray:
+        """Height of the upper margin at local x; 0 beyond the corners."""
+        return self._series(self.upper, x)
+
+    def lower_at(self, x: np.ndarray) -> np.ndarray:
+        """Height of the lower margin at local x; 0 beyond the corners."""
+        return self._series(self.lower, x)
+
+    def _series(self, coefficients: np.ndarray, x: np.ndarray) -> np.ndarray:
+        t = np.arccos(np.clip(1.0 - 2.0 * np.asarray(x) / self.width_px, -1.0, 1.0))
+        return sum(a * np.sin((n + 1) * t) for n, a in enumerate(coefficients))
+
+
+@dataclass(frozen=True)
+class EyeContour:
+    """One eye as found in the photo: lids, iris circle (pixels) and the edge strength that supports it."""
+
+    lids: LidContour
+    iris_px: np.ndarray    # (2,) centre
+    radius_px: float
+    iris_step: float       # mean brightness step across the limbus, 0..1: small means a weak edge
+
+
+def sample(image: np.ndarray, pixels: np.ndarray, interpolation: int = cv2.INTER_CUBIC) -> np.ndarray:
+    """Sample an image at positions (N, 2), pixel centres at +0.5; returns (N,) or (N, C)."""
+    xy = np.asarray(pixels, np.float32).reshape(-1, 1, 2)
+    # cv2.remap takes at most 32767 rows: fold long lists into a block.
+    rows = -(-len(xy) // 256)
+    block = np.zeros((rows * 256, 2), np.float32)
+    block[: len(xy)] = xy[:, 0]
+    block = block.reshape(rows, 256, 2) - 0.5
+    out = cv2.remap(image, np.ascontiguousarray(block[..., 0]), np.ascontiguousarray(block[..., 1]), interpolation,
+                    borderMode=cv2.BORDER_REPLICATE)
+    return out.reshape(rows * 256, *image.shape[2:])[: len(xy)]
+
+
+def find_eyes(image: np.ndarray, landmarks_px: np.ndarray) -> dict[str, EyeContour]:
+    """Fit both eyes of an sRGB image (H, W, 3) from landmarks (478, 3); both share one iris radius."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(np.ascontiguousarray(image, np.float32), cv2.COLOR_RGB2GRAY), (0, 0), 0.4)
+    p = landmarks_px[:, :2]
+    rough = {side: _landmark_iris(p, side) for side in UPPER_INDICES}
+    lids, irises = {}, {}
+    for side, (centre, radius) in rough.items():
+        lids[side] = fit_lids(grey, lids_from_landmarks(p, side), radius, centre)
+        irises[side] = fit_iris(grey, lids[side], centre, radius)
+    # Both irises are one size: the worse one is fitted again with the better one's radius.
+    better = min(irises, key=lambda side: irises[side][3])
+    worse = "right" if better == "left" else "left"
+    radius = irises[better][2]
+    centre = rough[worse][0]
+    lids[worse] = fit_lids(grey, lids_from_landmarks(p, worse), radius, centre)
+    irises[worse] = fit_iris(grey, lids[worse], centre, radius, radius_weight=30.0)
+    for side, found in irises.items():
+        irises[side] = fit_iris(grey, lids[side], found[:2], found[2], radius_weight=6.0, clip=0.45, shifts=(0.0,))
+    radius = float(np.mean([found[2] for found in irises.values()]))
+    for side, found in irises.items():
+        irises[side] = fit_iris(grey, lids[side], found[:2], radius, radius_weight=60.0, clip=0.45, shifts=(0.0,))
+    return {side: EyeContour(lids[side], found[:2], radius, float(-found[3])) for side, found in irises.items()}
+
+
+def lids_from_landmarks(points_px: np.ndarray, side: str) -> LidContour:
+    """Return the contour that landmarks (478, 2) alone give."""
+    upper, lower = points_px[list(UPPER_INDICES[side])], points_px[list(LOWER_INDICES[side])]
+    return _contour_through(upper[-1], upper[0], upper, lower)
+
+
+def _landmark_iris(points_px: np.ndarray, side: str) -> tuple[np.ndarray, float]:
+    centre, *ring = (points_px[i] for i in IRIS_INDICES[side])
+    radius = (np.linalg.norm(ring[0] - ring[2]) + np.linalg.norm(ring[1] - ring[3])) / 4
+    return centre, float(radius)
+
+
+def _contour_through(inner: np.ndarray, outer: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> LidContour:
+    """Return the smooth contour with the given corners through margin points (N, 2)."""
+    along = outer - inner
+    width = float(np.linalg.norm(along))
+    along = along / width
+    up = np.array([along[1], -along[0]])
+    if (upper - lower).mean(0) @ up < 0:
+        up = -up
+    frame = LidContour(inner, along, up, width, np.zeros(TERMS), np.zeros(TERMS))
+
+    def series(points: np.ndarray) -> np.ndarray:
+        local = frame.to_local(points)
+        t = np.arccos(np.clip(1.0 - 2.0 * local[:, 0] / width, -1.0, 1.0))
+        basis = np.stack([np.sin(n * t) for n in range(1, TERMS + 1)], 1)
+        return np.linalg.solve(basis.T @ basis + _RIDGE, basis.T @ local[:, 1])
+
+    return LidContour(inner, along, up, width, series(upper), series(lower))
+
+
+# Prior widths of the lid fit in iris radii: corners across the line, then sine terms 1..4 of each lid.
+_TERM_PRIOR = np.array([2.0, 1.0, 0.15, 0.05])
+_CORNER_PRIOR = 0.4
+_SHAPE_PRIOR = 0.35
+_INNER_SLIDE = 0.35      # MediaPipe's inner corner includes the caruncle: the globe's corner lies this far inside
+_WALL = 0.3
+
+
+def fit_lids(grey: np.ndarray, start: LidContour, radius_px: float, iris_px: np.ndarray) -> LidContour:
+    """Move corners and margins to the strongest dark-to-bright step from lash line to globe."""
+    t = np.linspace(0.12, np.pi - 0.12, 90)
+    basis = np.stack([np.sin(n * t) for n in range(1, TERMS + 1)])
+    iris_x = start.to_local(np.asarray(iris_px))[0]
+    h = 0.09 * radius_px
+
+    def shape(q):
+        inner, outer = q[0] * radius_px, q[1] * radius_px
+        x = inner + (1.0 - np.cos(t)) / 2.0 * (start.width_px + outer - inner)
+        line = (q[2] * (1.0 - t / np.pi) + q[3] * t / np.pi) * radius_px
+        upper = (start.upper + np.append(q[4:8], 0.0) * radius_px) @ basis + line
+        lower = (start.lower + np.append(q[8:12], 0.0) * radius_px) @ basis + line
+        return x, upper, lower
+
+    def edge(x, y, outward):
+        dx, dy = np.gradient(x), np.gradient(y)
+        length = np.hypot(dx, dy) + 1e-9
+        nx, ny = -dy / length * outward * h, dx / length * outward * h
+
+        def at(k):
+            return sample(grey, start.to_image(np.stack([x + k * nx, y + k * ny], -1)))
+
+        step = 0.7 * at(-1) + 0.3 * at(-3) - at(1)
+        # Within the iris a bright-to-dark step says nothing about the lid.
+        return np.where(np.abs(x - iris_x) < 0.95 * radius_px, np.maximum(step, 0.0), step)
+
+    def cost(q):
+        x, upper, lower = shape(q)
+        evidence = np.clip(edge(x, upper, 1), -0.15, 0.35).mean() + np.clip(edge(x, lower, -1), -0.15, 0.35).mean()
+        prior = 0.03 * (q[0] - _INNER_SLIDE) ** 2 + 0.05 * q[1] ** 2 + _CORNER_PRIOR * (q[2] ** 2 + q[3] ** 2)
+        prior += _SHAPE_PRIOR * ((q[4:12] / np.tile(_TERM_PRIOR, 2)) ** 2).sum()
+        wall = np.clip(0.2 - (upper - lower)[10:-10] / radius_px, 0.0, 9.0).sum() + 4.0 * np.clip(np.abs(q[4:]) - _WALL, 0.0, 9.0).sum()
+        return prior + wall - evidence
+
+    found = None
+    for inner in (0.0, 0.4):
+        q0 = np.zeros(12)
+        q0[0] = inner
+        simplex = np.vstack([q0, q0 + 0.12 * np.eye(12)])
+        result = minimize(cost, q0, method="Nelder-Mead", options={"maxfev": 2500, "xatol": 0.003, "fatol": 1e-6,
+                                                                   "adaptive": True, "initial_simplex": simplex})
+        if found is None or result.fun < found.fun:
+            found = result
+    q = found.x
+    x, upper, lower = shape(q)
+    inner = start.to_image(np.array([q[0] * radius_px, q[2] * radius_px]))
+    outer = start.to_image(np.array([start.width_px + q[1] * radius_px, q[3] * radius_px]))
+    ends = np.stack([inner, outer])
+    margins = [np.vstack([ends[:1], start.to_image(np.stack([x, y], -1)), ends[1:]]) for y in (upper, lower)]
+    return _contour_through(inner, outer, *margins)
+
+
+def fit_iris(grey: np.ndarray, lids: LidContour, centre_px: np.ndarray, radius_px: float, radius_weight: float | None = None,
+             clip: float = 0.3, shifts: tuple[float, ...] = (-0.2, 0.0, 0.2)) -> np.ndarray:
+    """Daugman's integro-differential operator on the visible arc: returns (x, y, radius, cost)."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 128, endpoint=False)
+    circle = np.stack([np.cos(angle), np.sin(angle)], 1)
+
+    def cost(q):
+        edge = q[:2] + q[2] * circle
+        local = lids.to_local(edge)
+        visible = ((local[:, 1] < lids.upper_at(local[:, 0]) - 0.10 * radius_px) & (local[:, 1] > lids.lower_at(local[:, 0]) + 0.06 * radius_px)
+                   & (local[:, 0] > 0.0) & (local[:, 0] < lids.width_px))
+        if visible.sum() < 16:
+            return 9.0
+        c = circle[visible]
+        value = 0.0
+        for d in (0.08 * radius_px, 0.16 * radius_px):
+            step = sample(grey, q[:2] + (q[2] + d) * c) - sample(grey, q[:2] + (q[2] - d) * c)
+            value += np.clip(step, -0.05, clip).mean()
+        moved = ((q[:2] - centre_px) ** 2).sum() / radius_px ** 2
+        return -value + 0.04 * moved + (radius_weight or 3.0) * np.log(max(q[2], 1e-3) / radius_px) ** 2
+
+    best = None
+    for shift in shifts:
+        for scale in ((0.88, 1.0, 1.1) if radius_weight is None else (1.0,)):
+            q0 = np.array([centre_px[0] + shift * radius_px, centre_px[1], radius_px * scale])
+            simplex = q0 + np.vstack([np.zeros(3), np.diag([0.1, 0.1, 0.06 * scale]) * radius_px])
+            result = minimize(cost, q0, method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-5, "initial_simplex": simplex})
+            if best is None or result.fun < best.fun:
+                best = result
+    return np.append(best.x, best.fun)
