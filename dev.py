@@ -1,0 +1,386 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything a person does with a source checkout: set up, demo, test, lint, bench, gui, package.
+
+Needs git, Python 3.11 or newer with pip, and nothing else: each command first makes the environments
+it needs under .venv/ (one for the backend, one for each tested Blender, from the bpy module on PyPI).
+"""
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent
+REQUIREMENTS = ROOT / "backend" / "requirements"
+DEBIAN_PACKAGES = ("libegl1 libgl1 libgl1-mesa-dri libxkbcommon0 libxrender1 libxi6 libsm6 libxxf86vm1 libxfixes3")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment: what it is for, which Pythons can carry it (best first), what goes in."""
+
+    name: str
+    purpose: str
+    pythons: tuple[str, ...]
+    installs: tuple[tuple[str, ...], ...]
+    proof: str
+
+    @property
+    def folder(self) -> Path:
+        return ROOT / ".venv" / self.name
+
+    @property
+    def python(self) -> Path:
+        return self.folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def _files(*names: str) -> tuple[str, ...]:
+    return tuple(part for name in names for part in ("-r", str(REQUIREMENTS / name)))
+
+
+BACKEND = Environment("backend", "the backend", ("3.11", "3.13", "3.12"),
+                      (_files("backend.txt", "test.txt"), ("--no-deps", *_files("backend-nodeps.txt"))),
+                      "import mediapipe, numba")
+# bpy exists for one Python per Blender: 4.5 LTS is the floor, 5.2 LTS the newest that is tested.
+BLENDERS = (Environment("blender-5.2", "Blender 5.2", ("3.13",), (("bpy==5.2.3", *_files("test-blender.txt")),), "import bpy"),
+            Environment("blender-4.5", "Blender 4.5", ("3.11",), (("bpy==4.5.15", *_files("test-blender.txt")),), "import bpy"))
+
+
+class Stop(Exception):  # noqa: N818  it ends the command, with words for the person who typed it
+    """The command cannot go on; the text says why and what to do."""
+
+
+# ---------------------------------------------------------------- environments
+
+def find_python(version: str) -> Path | None:
+    """Return an interpreter of the version ("3.11") that can make virtual environments, or None."""
+    places = [Path(sys.executable), *sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))]
+    on_path = shutil.which(f"python{version}")
+    if on_path:
+        places.append(Path(on_path))
+    places += [place for place in (Path(f"/usr/bin/python{version}"), Path(f"/usr/local/bin/python{version}")) if place.exists()]
+    commands = [[str(place)] for place in places]
+    if shutil.which("py"):
+        commands.append(["py", f"-{version}"])
+    question = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2], sys.executable)"
+    for command in commands:
+        answer = subprocess.run([*command, "-c", question], capture_output=True, text=True, check=False)
+        found, _, executable = answer.stdout.strip().partition(" ")
+        if answer.returncode == 0 and found == version:
+            return Path(executable)
+    return None
+
+
+def set_up(environments: list[Environment], jobs: int) -> None:
+    """Make or repair the environments, several at a time; quick when they are up to date."""
+    todo = [one for one in environments if _stamp(one) != _wanted_stamp(one)]
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        list(pool.map(_make, todo))
+
+
+def _make(one: Environment) -> None:
+    base = next(filter(None, map(find_python, one.pythons)), None)
+    if base is None:
+        raise Stop(f"No Python {' or '.join(one.pythons)} was found, which {one.purpose} needs. Install it (Debian: "
+                   f"apt install python{one.pythons[0]} python{one.pythons[0]}-venv, or pyenv install {one.pythons[0]}) and try again.")
+    started = time.monotonic()
+    stamp = one.folder / "gazesplat-stamp.txt"
+    if one.folder.exists() and not stamp.exists():
+        shutil.rmtree(one.folder)  # a set-up that was interrupted: nothing in it can be trusted
+    stamp.unlink(missing_ok=True)
+    say(f"{one.name}: installing with {base}")
+    log = ROOT / ".venv" / f"{one.name}.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("w", encoding="utf-8") as output:
+        commands = [] if one.python.exists() else [[str(base), "-m", "venv", str(one.folder)]]
+        commands += [[str(one.python), "-m", "pip", "install", "--disable-pip-version-check", *what] for what in one.installs]
+        commands.append([str(one.python), "-c", one.proof])
+        for command in commands:
+            if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False).returncode:
+                raise Stop(_why_set_up_failed(one, log, command))
+    stamp.write_text(_wanted_stamp(one), "utf-8")
+    say(f"{one.name}: ready ({time.monotonic() - started:.0f} s)")
+
+
+def _why_set_up_failed(one: Environment, log: Path, command: list[str]) -> str:
+    tail = "\n".join(log.read_text("utf-8", errors="replace").rstrip().splitlines()[-12:])
+    hint = ""
+    if command[-1] == one.proof and "cannot open shared object file" in tail:
+        hint = f"\nA system library is missing. On Debian or Ubuntu: apt install {DEBIAN_PACKAGES}"
+    return f"{one.name}: set-up failed at: {' '.join(command)}\n{tail}\nThe whole log: {log}{hint}"
+
+
+def _stamp(one: Environment) -> str:
+    stamp = one.folder / "gazesplat-stamp.txt"
+    return stamp.read_text("utf-8") if stamp.is_file() and one.python.exists() else ""
+
+
+def _wanted_stamp(one: Environment) -> str:
+    """Return a hash of everything that decides what the environment holds."""
+    digest = hashlib.sha256(repr(one.pythons).encode())
+    for part in (part for what in one.installs for part in what):
+        digest.update(Path(part).read_bytes() if part.endswith(".txt") else part.encode())
+    return digest.hexdigest()
+
+
+def some_blender() -> Environment:
+    """Return a Blender environment that is set up, else the newest that this machine's Pythons can carry."""
+    for one in BLENDERS:
+        if _stamp(one) == _wanted_stamp(one):
+            return one
+    for one in BLENDERS:
+        if any(map(find_python, one.pythons)):
+            return one
+    raise Stop("Neither Python 3.13 (for Blender 5.2) nor 3.11 (for Blender 4.5) was found. Install one of them and try again.")
+
+
+# ---------------------------------------------------------------- commands
+
+def command_setup(arguments: argparse.Namespace) -> int:
+    """Make every environment this machine's Pythons can carry."""
+    possible = [one for one in (BACKEND, *BLENDERS) if any(map(find_python, one.pythons))]
+    for one in (BACKEND, *BLENDERS):
+        if one not in possible:
+            say(f"{one.name}: left out, no Python {' or '.join(one.pythons)} was found")
+    if BACKEND not in possible or len(possible) < 2:
+        raise Stop("Too little was found: Python 3.11 or 3.13 is enough for the backend and one Blender.")
+    set_up(possible, arguments.j)
+    say("Everything is set up: " + ", ".join(one.name for one in possible))
+    return 0
+
+
+def command_test(arguments: argparse.Namespace) -> int:
+    """Run the suite in every environment; the closing line sums all of it."""
+    blenders = [] if arguments.fast else [one for one in BLENDERS if any(map(find_python, one.pythons))]
+    if not blenders and not arguments.fast:
+        some_blender()
+    set_up([BACKEND, *blenders], arguments.j)
+    runs = [(BACKEND, ["unit"] if arguments.fast else ["unit", "backend"])]
+    # The pure rooms run inside Blender too, with its older numpy.
+    runs += [(one, ["unit", "blender", "golden", "e2e"]) for one in reversed(blenders)]
+    passed = failed = skipped = 0
+    for one, folders in runs:
+        counts = _run_pytest(one, folders, arguments.k)
+        passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
+    say(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not passed else 0
+
+
+def _run_pytest(one: Environment, folders: list[str], expression: str) -> tuple[int, int, int]:
+    """Run some test folders in one environment; return how many passed, failed and were skipped."""
+    present = [f"tests/{name}" for name in folders if (ROOT / "tests" / name).is_dir()]
+    with tempfile.TemporaryDirectory(prefix="gazesplat-test-") as scratch:
+        report = Path(scratch) / "report.xml"
+        command = [str(one.python), "-m", "pytest", "-q", f"--junit-xml={report}", *present]
+        if expression:
+            command += ["-k", expression]
+        say(f"\n{one.purpose}: {' '.join(present)}")
+        code = subprocess.run(command, cwd=ROOT, env=_environment(scratch), check=False).returncode
+        if not report.is_file():
+            say(f"{one.purpose}: the tests ended early (exit code {code})")
+            return 0, 1, 0
+        suite = ElementTree.parse(report).getroot().find("testsuite")
+    total, errors, failures, skipped = (int(suite.get(name)) for name in ("tests", "errors", "failures", "skipped"))
+    failed = errors + failures
+    no_tests_collected = 5
+    if code not in (0, no_tests_collected) and not failed:
+        say(f"{one.purpose}: every test passed, but the process ended with exit code {code}")
+        failed = 1
+    return max(0, total - errors - failures - skipped), failed, skipped
+
+
+def command_demo(arguments: argparse.Namespace) -> int:
+    """Photo -> portrait -> rigged .blend -> clip."""
+    out = arguments.out.absolute()
+    blender = some_blender()
+    with step("set up"):
+        set_up([BACKEND, blender], arguments.j)
+    with step("photo to portrait"):
+        portrait = _reconstruct(arguments.photo, out)
+    with step(f"scene, rig, motion and {arguments.frames} frames in {blender.purpose}"), tempfile.TemporaryDirectory() as profile:
+        command = [str(blender.python), str(ROOT / "docs" / "examples" / "demo_scene.py"), "--portrait", str(portrait),
+                   "--out", str(out), "--frames", str(arguments.frames), "--engine", arguments.engine]
+        if subprocess.run(command, cwd=ROOT, env=_environment(profile), check=False).returncode:
+            raise Stop("The scene could not be made or rendered: see above.")
+    say(f"\nThe results are in {out}:")
+    for path in sorted(one for one in out.rglob("*") if one.is_file()):
+        say(f"  {path.relative_to(out)}  ({path.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def _reconstruct(photo: Path, out: Path) -> Path:
+    """Run a selfie job the way Blender does, and return the portrait's folder inside ``out``."""
+    _load_package()
+    from gazesplat.backend.contract.errors import GazeSplatError
+    from gazesplat.gazesplat_addon.jobs.folder import create_job
+    from gazesplat.gazesplat_addon.jobs.state import DONE, RUNNING, Job
+
+    try:
+        job = Job(create_job(out / "jobs", "selfie", photo))
+        job.start(BACKEND.python)
+        try:
+            while job.state == RUNNING:
+                for event in job.poll():
+                    if event["type"] == "warning":
+                        say(f"  warning: {event['message']} {event['hint']}")
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            job.cancel()
+            job.wait()
+    except GazeSplatError as error:
+        raise Stop(str(error)) from error
+    if job.state != DONE:
+        raise Stop(f"The reconstruction is {job.state}. {job.error or ''}\nIts folder: {job.folder}")
+    for name, seconds in job.summary["stage_seconds"].items():
+        say(f"  {name}: {seconds:.1f} s")
+    portrait = out / "portrait"
+    shutil.rmtree(portrait, ignore_errors=True)
+    job.result_folder.rename(portrait)
+    shutil.rmtree(job.folder)
+    if not any((out / "jobs").iterdir()):
+        (out / "jobs").rmdir()
+    return portrait
+
+
+def command_lint(arguments: argparse.Namespace) -> int:
+    """Check the style with ruff."""
+    set_up([BACKEND], arguments.j)
+    fix = ["--fix"] if arguments.fix else []
+    return subprocess.run([str(BACKEND.python), "-m", "ruff", "check", *fix, "."], cwd=ROOT, check=False).returncode
+
+
+def command_bench(arguments: argparse.Namespace) -> int:
+    """Run backend/bench/NAME.py in the backend's environment."""
+    set_up([BACKEND], arguments.j)
+    command = [str(BACKEND.python), "-I", str(ROOT / "backend"), "bench", arguments.name, *arguments.arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+def command_package(arguments: argparse.Namespace) -> int:
+    """Build and validate the extension's zip."""
+    say(str(_build_zip(arguments.out.absolute(), arguments.j)))
+    return 0
+
+
+def _build_zip(folder: Path, jobs: int) -> Path:
+    """Build the zip with Blender's own tool, which the bpy module brings and which needs no Blender."""
+    blender = some_blender()
+    set_up([blender], jobs)
+    tools = sorted(blender.folder.glob("**/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
+    if not tools:
+        raise Stop(f"Blender's extension tool is not in {blender.folder}. Remove that folder and try again.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as part:
+        for command in (["build", "--source-dir", str(ROOT), "--output-dir", part], ["validate", "{zip}"]):
+            archives = [str(path) for path in Path(part).glob("*.zip")]
+            filled = [archives[0] if word == "{zip}" else word for word in command]
+            done = subprocess.run([str(blender.python), str(tools[-1]), *filled], capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise Stop(f"The extension tool refused to {command[0]} the zip:\n{done.stdout}{done.stderr}")
+        built = next(Path(part).glob("*.zip"))
+        return built.replace(folder / built.name)
+
+
+def command_gui(arguments: argparse.Namespace) -> int:
+    """Open a Blender window with the extension, in an empty profile; or drive it by a script."""
+    program = arguments.blender or os.environ.get("GAZESPLAT_BLENDER") or shutil.which("blender")
+    if not program:
+        raise Stop("No Blender was found. Give --blender PATH, set GAZESPLAT_BLENDER, or put blender on the PATH.")
+    set_up([BACKEND], arguments.j)
+    with tempfile.TemporaryDirectory(prefix="gazesplat-gui-") as scratch:
+        archive = _build_zip(Path(scratch), arguments.j)
+        env = _environment(scratch)
+        install = [program, "--command", "extension", "install-file", "-r", "user_default", "-e", str(archive)]
+        if subprocess.run(install, env=env, check=False).returncode:
+            raise Stop("Blender did not install the extension: see above.")
+        script = ["--python-exit-code", "1", "--python", str(arguments.script.absolute())] if arguments.script else []
+        return subprocess.run([program, *script], env=env, check=False).returncode
+
+
+# ---------------------------------------------------------------- small print
+
+class step:  # noqa: N801  reads as a statement: with step("set up"):
+    """Say what begins, and afterwards how long it took."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        say(f"{self.name} ...")
+        self.started = time.monotonic()
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            say(f"{self.name}: {time.monotonic() - self.started:.1f} s")
+
+
+def say(text: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(text, flush=True)
+
+
+def _environment(profile: str) -> dict[str, str]:
+    """Return the environment of a Blender that must not see this user's settings, and of its backend."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    return {**kept, "BLENDER_USER_RESOURCES": profile, "GAZESPLAT_BACKEND_PYTHON": str(BACKEND.python)}
+
+
+def _load_package() -> None:
+    """Make the checkout importable as ``gazesplat``; needs nothing but the standard library."""
+    spec = importlib.util.spec_from_file_location("gazesplat", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["gazesplat"] = package
+    spec.loader.exec_module(package)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-j", type=int, default=3, metavar="N", help="environments to install at the same time (default 3)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("setup", help="make every environment this machine can carry")
+    test = commands.add_parser("test", help="run the tests")
+    test.add_argument("--fast", action="store_true", help="only tests/unit: no Blender, seconds")
+    test.add_argument("-k", "--k", default="", metavar="EXPRESSION", help="only tests whose names match, as in pytest")
+    demo = commands.add_parser("demo", help="from a photo to a rendered clip")
+    demo.add_argument("--photo", type=Path, default=ROOT / "docs" / "examples" / "astronaut.png", metavar="FILE")
+    demo.add_argument("--frames", type=int, default=72, metavar="N")
+    demo.add_argument("--engine", choices=("cycles", "eevee"), default="cycles")
+    demo.add_argument("--out", type=Path, default=ROOT / "demo", metavar="FOLDER")
+    lint = commands.add_parser("lint", help="check the style")
+    lint.add_argument("--fix", action="store_true", help="mend what can be mended")
+    bench = commands.add_parser("bench", help="run a benchmark: bench eyes --gt FOLDER")
+    bench.add_argument("name", help="a file in backend/bench/")
+    bench.add_argument("arguments", nargs=argparse.REMAINDER, help="what the benchmark takes")
+    gui = commands.add_parser("gui", help="open a Blender window with the extension in an empty profile")
+    gui.add_argument("--blender", metavar="PATH", help="a windowed Blender (default: GAZESPLAT_BLENDER, then the PATH)")
+    gui.add_argument("--script", type=Path, metavar="FILE", help="a Python script that drives the window, such as tests/gui/*.py")
+    package = commands.add_parser("package", help="build the extension's zip")
+    package.add_argument("--out", type=Path, default=ROOT / "dist", metavar="FOLDER")
+    return parser
+
+
+def main() -> int:
+    """Run one command."""
+    arguments = _parser().parse_args()
+    try:
+        return globals()[f"command_{arguments.command}"](arguments)
+    except Stop as reason:
+        say(f"\n{reason}")
+        return 1
+
+
+if __name__ == "__main__":
+    if sys.version_info < (3, 11):
+        sys.exit("dev.py needs Python 3.11 or newer; this is " + sys.version.split()[0])
+    sys.exit(main())
