@@ -38,10 +38,12 @@ class Environment:
 
     @property
     def folder(self) -> Path:
+        """Where it lies."""
         return ROOT / ".venv" / self.name
 
     @property
     def python(self) -> Path:
+        """Its interpreter, which may not exist yet."""
         return self.folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
@@ -381,6 +383,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  people start this with whatever Python they have
         sys.exit("dev.py needs Python 3.11 or newer; this is " + sys.version.split()[0])
     sys.exit(main())
