@@ -129,13 +129,6 @@ def warp_upper_lash(rig: EyeRig, q: np.ndarray, yaw_rad: float, pitch_rad: float
     return np.stack([q[:, 0], m.upper + t * np.sin(turned) / np.sin(angle), q[:, 2] + base_z + forward], 1)
 
 
-def lash_opacity_gain(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
-    """Return the exponent k >= 1 of 1 - (1 - a)^k: foreshortened lashes lie over each other."""
-    angle = np.radians(rig.lash_angle_deg)
-    shown = abs(np.sin(angle - lash_rotation(rig, yaw_rad, pitch_rad, blink)) / np.sin(angle))
-    return float(np.clip(1.0 / max(shown, 0.05), 1.0, rig.lash_gain))
-
-
 def warp_lower_lash(rig: EyeRig, q: np.ndarray, yaw_rad: float, pitch_rad: float, blink: float) -> np.ndarray:
     """Carry lash points q (N, 3) with the lower margin, as one piece."""
     m = margins(rig, q[:, 0], yaw_rad, pitch_rad, blink)

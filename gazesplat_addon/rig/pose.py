@@ -65,8 +65,7 @@ def pose_splats(splats: Splats, groups: np.ndarray, rig: PortraitRig, pose: Pose
     means = splats.means.astype(np.float32, copy=True)
     factors = splats.linear_factors().astype(np.float32)
     opacities = splats.opacities.astype(np.float32, copy=True)
-    turn = np.broadcast_to(np.eye(3, dtype=np.float32), (len(splats), 3, 3)) if splats.sh_degree == 0 else \
-        np.tile(np.eye(3, dtype=np.float32), (len(splats), 1, 1))
+    turn = np.tile(np.eye(3, dtype=np.float32), (len(splats), 1, 1)) if splats.sh_degree else None
     shade = np.ones((len(splats), 3), np.float32)
     for side, eye in rig.eyes.items():
         _pose_eye(side, eye, pose.eyes.get(side, EyePose()), groups, means, factors, opacities, turn, shade)
@@ -74,7 +73,8 @@ def pose_splats(splats: Splats, groups: np.ndarray, rig: PortraitRig, pose: Pose
     return PosedSplats(means, factors, opacities, colours.astype(np.float32), groups)
 
 
-def _seen_colours(splats: Splats, means: np.ndarray, eye_point_m: np.ndarray | None, turn: np.ndarray) -> np.ndarray:
+def _seen_colours(splats: Splats, means: np.ndarray, eye_point_m: np.ndarray | None,
+                  turn: np.ndarray | None) -> np.ndarray:
     """Return colours (N, 3) seen from a point; SH turn with their splats."""
     if splats.sh_degree == 0:
         return np.maximum(splats.colours, 0.0)
@@ -85,7 +85,7 @@ def _seen_colours(splats: Splats, means: np.ndarray, eye_point_m: np.ndarray | N
 def gaze_rotation(yaw_rad: float, pitch_rad: float) -> tuple[np.ndarray, np.ndarray]:
     """Return (yaw, pitch with torsion) rotations (3, 3) in the gaze frame; their product obeys Listing's law.
 
-    With Fick angles H, V the torsion is atan-free: asin(sin H sin V / (1 + cos H cos V)), 0.9 deg at 10/10.
+    With Fick angles H, V the torsion is asin(sin H sin V / (1 + cos H cos V)), 0.9 deg at 10/10.
     """
     cy, sy, cp, sp = np.cos(yaw_rad), np.sin(yaw_rad), np.cos(pitch_rad), np.sin(pitch_rad)
     torsion = -np.arcsin(sy * sp / (1.0 + cy * cp))
@@ -140,7 +140,7 @@ def _pose_eye(side, rig, pose, groups, means, factors, opacities, turn, shade) -
         transform = globe_transform(rig, yaw, pitch).astype(np.float32)
         means[globe] = means[globe] @ transform[:3, :3].T + transform[:3, 3]
         factors[globe] = transform[:3, :3] @ factors[globe]
-        if turn.strides[0]:
+        if turn is not None:
             turn[globe] = transform[:3, :3]
         q = to_eye(means[globe])
         rest = lids.margins(rig, rest_q[:, 0], 0.0, 0.0, 0.0)
@@ -167,9 +167,6 @@ def _pose_eye(side, rig, pose, groups, means, factors, opacities, turn, shade) -
             continue
         q, m = _warp(lambda q, warp=warp: warp(rig, q, yaw, pitch, blink), to_eye(means[index]), frame.T @ factors[index])
         means[index], factors[index] = q @ frame.T + centre, frame @ m
-        if part == parts.UPPER_LASH:
-            gain = lids.lash_opacity_gain(rig, yaw, pitch, blink)
-            opacities[index] = 1.0 - (1.0 - opacities[index]) ** gain
 
 
 def dilate(rig: EyeRig, p: np.ndarray, pupil: float) -> np.ndarray:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -58,7 +60,6 @@ class EyeRig:
     overlap: float = 0.4                          # iris radii by which the upper lid overlaps the lower at the outer corner
     zip_share: float = 0.7                        # how far the lower margin moves to the closing line on a full blink
     lash_angle_deg: float = 50.0                  # lashes' elevation from the line of sight at rest
-    lash_gain: float = 1.5                        # limit of the opacity gain of foreshortened lashes
     highlight_share: float = 0.53                 # corneal reflection's travel per iris travel: 5.7 mm / 10.8 mm
     yaw_limit_deg: float = 35.0                   # comfortable range, Guitton & Volle
     up_limit_deg: float = 25.0
@@ -160,7 +161,7 @@ def load_sidecar(folder: Path, count: int) -> tuple[PortraitRig, np.ndarray]:
     except FileNotFoundError as error:
         raise GazeSplatError("sidecar-missing", f"{Path(error.filename).name} is missing beside the splats.",
                              "Load the file as a plain splat, or reconstruct the portrait again.") from error
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise GazeSplatError("sidecar-invalid", f"The portrait's sidecar cannot be read ({error}).",
                              "Reconstruct the portrait again, or restore its folder from a backup.") from error
     rig = from_json(data)

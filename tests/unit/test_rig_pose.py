@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pose formulas: eyes land on their target, lids close, nothing else moves."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gazesplat.gazesplat_addon.rig import lids, parts
+from gazesplat.gazesplat_addon.rig.pose import Pose, dilate, gaze_rotation, globe_transform, pose_splats
+from tests.synthetic import synthetic_portrait
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    return synthetic_portrait()
+
+
+def posed(portrait, **pose):
+    splats, groups, rig = portrait
+    return pose_splats(splats, groups, rig, Pose.both(**pose))
+
+
+def test_rest_pose_changes_nothing(portrait):
+    splats, _, _ = portrait
+    rest = posed(portrait)
+    assert np.abs(rest.means - splats.means).max() < 1e-6
+    assert np.abs(rest.factors - splats.linear_factors()).max() < 1e-6
+    assert np.abs(rest.colours - splats.colours).max() < 1e-6
+    assert np.array_equal(rest.opacities, splats.opacities)
+
+
+@pytest.mark.parametrize("yaw", [-35.0, -10.0, 0.0, 20.0, 35.0])
+@pytest.mark.parametrize("pitch", [-30.0, 0.0, 25.0])
+def test_gaze_turns_the_axis_by_the_commanded_angles(yaw, pitch):
+    first, second = gaze_rotation(np.radians(yaw), np.radians(pitch))
+    x, y, z = first @ second @ [0.0, 0.0, 1.0]
+    assert np.degrees(np.arctan2(x, z)) == pytest.approx(yaw, abs=1e-9)
+    assert np.degrees(np.arcsin(y)) == pytest.approx(pitch, abs=1e-9)
+
+
+def test_oblique_gaze_has_no_roll_in_listings_sense():
+    """Listing: every gaze is reached by one turn about an axis in the frontal plane."""
+    first, second = gaze_rotation(np.radians(20.0), np.radians(20.0))
+    r = first @ second
+    axis = np.array([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]])
+    assert abs(axis[2]) < 1e-12
+    fick = np.array([[0.0, 1.0, 0.0]]) @ (first @ np.array([[1, 0, 0], [0, np.cos(np.radians(20)), np.sin(np.radians(20))],
+                                                            [0, -np.sin(np.radians(20)), np.cos(np.radians(20))]])).T
+    assert np.degrees(np.arccos(np.clip(fick[0] @ (r @ [0.0, 1.0, 0.0]), -1, 1))) == pytest.approx(3.55, abs=0.1)
+
+
+def test_yaw_moves_the_iris_by_its_lever(portrait):
+    _, _, rig = portrait
+    eye = rig.eyes["left"]
+    moved = globe_transform(eye, np.radians(1.0), 0.0) @ np.append(eye.iris_centre_m, 1.0)
+    assert (moved[0] - eye.iris_centre_m[0]) * 1000 == pytest.approx(0.19, abs=0.01)   # Fry & Hill: 0.19 mm per degree
+
+
+@pytest.mark.parametrize("yaw,pitch", [(0, 0), (35, 0), (-35, 0), (0, 25), (0, -30), (30, 20), (-30, -25)])
+def test_a_full_blink_closes_at_every_gaze(portrait, yaw, pitch):
+    _, _, rig = portrait
+    for eye in rig.eyes.values():
+        x = np.linspace(eye.inner_x_m, eye.outer_x_m, 101, dtype=np.float32)
+        m = lids.margins(eye, x, np.radians(yaw), np.radians(pitch), 1.0)
+        assert (m.upper - m.lower).max() < 2e-5
+        rest = lids.margins(eye, x, 0.0, 0.0, 0.0)
+        assert (rest.upper - rest.lower).max() > 0.006
+
+
+def test_upper_lid_follows_the_iris(portrait):
+    _, _, rig = portrait
+    eye = rig.eyes["left"]
+    middle = np.array([0.5 * (eye.inner_x_m + eye.outer_x_m)], np.float32)
+    down = lids.margins(eye, middle, 0.0, np.radians(-20.0), 0.0)
+    travel = eye.lever_pitch_m * np.sin(np.radians(20.0))
+    assert (down.upper_rest - down.upper)[0] == pytest.approx(eye.follow_upper_down * travel, rel=0.02)
+
+
+def test_lid_skin_beyond_its_reach_stays(portrait):
+    splats, groups, rig = portrait
+    blinked = posed(portrait, blink=1.0, yaw_deg=20.0, pitch_deg=-10.0)
+    head = groups == parts.HEAD
+    assert np.array_equal(blinked.means[head], splats.means[head].astype(np.float32))
+    eye = rig.eyes["left"]
+    q = np.array([[0.5 * (eye.inner_x_m + eye.outer_x_m), 0.02 + eye.upper_reach_m, 0.012]], np.float32)
+    assert np.abs(lids.warp_upper_lid(eye, q, 0.3, 0.2, 1.0) - q).max() < 1e-7
+
+
+def test_closed_lid_skin_stays_in_front_of_the_globe(portrait):
+    splats, groups, rig = portrait
+    blinked = posed(portrait, blink=1.0)
+    for side, eye in rig.eyes.items():
+        skin = parts.is_part(groups, side, (parts.UPPER_LID,))
+        q = (blinked.means[skin] - np.asarray(eye.centre_m)) @ np.asarray(eye.frame)
+        near = np.hypot(q[:, 0], q[:, 1]) < 0.8 * eye.globe_radius_m
+        assert near.any()
+        assert np.linalg.norm(q[near], axis=1).min() > np.hypot(eye.iris_radius_m, eye.lever_yaw_m)
+
+
+def test_lids_stretch_their_splats_instead_of_opening_gaps(portrait):
+    _, groups, _ = portrait
+    skin = parts.is_part(groups, "left", (parts.UPPER_LID,))
+    rest, blinked = posed(portrait), posed(portrait, blink=1.0)
+    height = [np.linalg.norm(p.factors[skin][:, 2, :], axis=1) for p in (rest, blinked)]
+    assert (height[1] / height[0]).max() > 1.5
+
+
+def test_the_pupil_dilates_without_tearing_the_iris(portrait):
+    _, _, rig = portrait
+    eye = rig.eyes["right"]
+    g = eye.gaze_frame()
+    rho = np.linspace(0.0, eye.iris_radius_m, 60)
+    ring = (np.asarray(eye.iris_centre_m) + rho[:, None] * g[:, 0]).astype(np.float32)
+    for scale in (0.5, 1.0, 1.8):
+        moved = (dilate(eye, ring, scale) - np.asarray(eye.iris_centre_m)) @ g[:, 0]
+        assert (np.diff(moved) > 0).all()
+        assert moved[-1] == pytest.approx(eye.iris_radius_m, rel=1e-4)
+        assert np.interp(eye.pupil_radius_m, rho, moved) == pytest.approx(min(scale * eye.pupil_radius_m, 0.8 * eye.iris_radius_m), rel=0.05)
+
+
+def test_the_highlight_stays_with_the_light(portrait):
+    splats, groups, rig = portrait
+    index = parts.is_part(groups, "left", (parts.HIGHLIGHT,))
+    turned = posed(portrait, yaw_deg=15.0)
+    eye = rig.eyes["left"]
+    iris = (globe_transform(eye, np.radians(15.0), 0.0) @ np.append(eye.iris_centre_m, 1.0))[:3] - eye.iris_centre_m
+    travel = (turned.means[index] - splats.means[index]).mean(0)
+    assert 0.4 < travel[0] / iris[0] < 0.65
+
+
+def test_lid_shadow_moves_with_the_lid(portrait):
+    _, groups, rig = portrait
+    shaded = {s: replace(e, shade=((0.0,) * 3,) * 5 + ((-0.8,) * 3, (0.0,) * 3)) for s, e in rig.eyes.items()}
+    portrait = (portrait[0], groups, replace(rig, eyes=shaded))
+    sclera = parts.is_part(groups, "left", (parts.SCLERA,))
+    rest, half = posed(portrait).colours[sclera], posed(portrait, blink=0.5).colours[sclera]
+    assert half.mean() < rest.mean() - 0.01
