@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything a person does with a source checkout: set up, demo, test, lint, bench, gui, package.
 

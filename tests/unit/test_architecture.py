@@ -135,11 +135,10 @@ def test_addon_package_imports_nothing(path):
 
 
 @each(PACKAGE_FILES)
-def test_only_compat_reads_the_blender_version(path):
-    read = [node.attr for node in ast.walk(tree_of(path))
-            if isinstance(node, ast.Attribute) and node.attr.startswith("version")
-            and isinstance(node.value, ast.Attribute) and node.value.attr == "app"]
-    assert not read or name_of(path) == "gazesplat_addon/compat.py", read
+def test_only_compat_decides_by_the_blender_version(path):
+    # version_string is free: it is written down with a job, nothing branches on it.
+    read = {ast.unparse(node) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Attribute)}
+    assert not read & {"bpy.app.version", "bpy.app.version_file"} or name_of(path) == "gazesplat_addon/compat.py"
 
 
 @each(files_in("gazesplat_addon"))
@@ -155,7 +154,8 @@ def test_errors_are_not_swallowed(path):
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ExceptHandler):
             caught = {ast.unparse(one) for one in ast.walk(node.type)} if node.type else {"everything"}
-            assert not caught & {"everything", "Exception", "BaseException"}, f"line {node.lineno} catches everything"
+            raised_again = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
+            assert raised_again or not caught & {"everything", "Exception", "BaseException"}, f"line {node.lineno} catches everything"
             assert not all(isinstance(line, ast.Pass) for line in node.body), f"line {node.lineno} swallows an error"
 
 
