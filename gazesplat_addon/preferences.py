@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an artist sets once: where the backend's Python is and where jobs are kept. And where the extension may write."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from .jobs import environment
+
+EXTENSION = __package__.rpartition(".")[0]
+
+
+class GazeSplatPreferences(bpy.types.AddonPreferences):
+    """The extension's page in Edit > Preferences > Add-ons."""
+
+    bl_idname = EXTENSION
+
+    backend_python: bpy.props.StringProperty(
+        name="Backend Python", subtype="FILE_PATH",
+        description="The Python that reconstructs, with its packages; never Blender's own. Empty: look in the usual places")
+    jobs_folder: bpy.props.StringProperty(
+        name="Jobs Folder", subtype="DIR_PATH",
+        description="Where reconstructions are kept. Empty: in the extension's own folder")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the page."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(self, "backend_python")
+        layout.prop(self, "jobs_folder")
+        layout.operator("gazesplat.examine_backend")
+
+
+def stored() -> GazeSplatPreferences | None:
+    """Return the preferences, or None where the code runs without being installed as an extension."""
+    addon = bpy.context.preferences.addons.get(EXTENSION)
+    return addon.preferences if addon is not None else None
+
+
+def user_folder() -> Path:
+    """Return the folder in which the extension may write; it need not exist yet."""
+    if EXTENSION.startswith("bl_ext."):
+        return Path(bpy.utils.extension_path_user(EXTENSION))
+    return Path(bpy.utils.user_resource("DATAFILES", path="gazesplat"))
+
+
+def jobs_folder() -> Path:
+    """Return the folder with all reconstructions; it need not exist yet."""
+    chosen = stored()
+    if chosen is not None and chosen.jobs_folder:
+        return Path(bpy.path.abspath(chosen.jobs_folder))
+    return user_folder() / "jobs"
+
+
+def backend_places() -> list[Path]:
+    """Return where the backend's Python may be, best first."""
+    chosen = stored()
+    said = bpy.path.abspath(chosen.backend_python) if chosen is not None and chosen.backend_python else ""
+    return environment.candidates(said, user_folder())
+
+
+register, unregister = bpy.utils.register_classes_factory((GazeSplatPreferences,))
