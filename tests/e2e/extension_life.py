@@ -12,8 +12,11 @@ import os
 import sys
 from pathlib import Path
 
-import addon_utils
 import bpy
+
+# isort: split
+# Importable only after bpy.
+import addon_utils
 
 NAME = "bl_ext.user_default.gazesplat"
 
@@ -25,7 +28,7 @@ def registered() -> dict[str, list[str]]:
     return {
         "types": sorted(name for name in dir(bpy.types) if "gazesplat" in name.lower()),
         "operators": sorted(name for group in dir(bpy.ops) if "gazesplat" in group.lower() for name in dir(getattr(bpy.ops, group))),
-        "properties": sorted(f"{owner.__name__}.{name}" for owner in owners for name in owner.bl_rna.properties.keys()
+        "properties": sorted(f"{owner.__name__}.{name}" for owner in owners for name in dict(owner.bl_rna.properties)
                              if "gazesplat" in name.lower()),
         "handlers": sorted(f"{name}: {one.__module__}.{one.__qualname__}" for name, functions in handlers.items()
                            if isinstance(functions, list) for one in functions if "gazesplat" in getattr(one, "__module__", "")),
@@ -51,8 +54,8 @@ def main(archive: str, scratch: str) -> None:
     extension = importlib.import_module(NAME)
     report["console"] = {name: callable(getattr(extension, name)) for name in ("load", "reconstruct", "portraits", "Portrait")}
     report["job"] = run_job(Path(scratch))
-    for again in ("disabled", "enabled", "disabled_again"):
-        if again == "enabled":
+    for again in ("disabled", "enabled", "disabled_again", "enabled_again"):
+        if again.startswith("enabled"):
             assert addon_utils.enable(NAME, default_set=True) is not None
         else:
             addon_utils.disable(NAME, default_set=True)
