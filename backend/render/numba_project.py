@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from .numba_bins import (BLUE, DEPTH, EX, EY, GREEN, MX, MY, Q0, QA, QB, QC, RED, SKEW, SPREAD, TOP, pixel_rows,
+from .numba_bins import (BLUE, DEPTH, EX, GREEN, MX, MY, Q0, QA, QB, QC, RED, SKEW, SPREAD, TOP, pixel_rows,
                          tile_columns)
-from .numba_options import TILE, kernel
+from .numba_options import TILE, TILE_BITS, kernel
 
 CULLED = np.uint32(0xFFFFFFFF)
 
@@ -24,8 +24,10 @@ def depth_keys(worker, workers, means, opacities, w2c, near, alpha_cut, keys):
 
 
 @kernel
-def sort_by_depth(keys, order, spare_keys, spare_order):
+def sort_by_depth(keys, order, rank, spare_keys, spare_order):
     """Write the indices of the splats that are not culled to ``order``, nearest first; return their number.
+
+    rank receives the inverse: each splat's place in ``order``, -1 for the culled.
 
     A stable least-significant-digit radix sort over just the bits in which the depths differ: one head
     spans a factor two in depth, some 24 bits, which is two passes of 12.
@@ -36,6 +38,7 @@ def sort_by_depth(keys, order, spare_keys, spare_order):
     high = np.uint32(0)
     for i in range(n):
         key = keys[i]
+        rank[i] = -1
         if key != CULLED:
             order[count] = i
             count += 1
@@ -45,9 +48,7 @@ def sort_by_depth(keys, order, spare_keys, spare_order):
     while bits < 32 and (np.uint64(high - low) >> np.uint64(bits)) > 0:
         bits += 1
     passes = (bits + 11) // 12
-    if count < 2 or passes == 0:
-        return count
-    digit = (bits + passes - 1) // passes
+    digit = (bits + passes - 1) // max(1, passes)
     mask = np.uint32((1 << digit) - 1)
     current_keys = np.empty(count, np.uint32)
     for k in range(count):
@@ -73,25 +74,32 @@ def sort_by_depth(keys, order, spare_keys, spare_order):
     if passes % 2 == 1:
         for k in range(count):
             order[k] = source[k]
+    for k in range(count):
+        rank[order[k]] = k
     return count
 
 
 @kernel
-def footprints(worker, workers, order, count, means, factors, opacities, colours, w2c, lens, limits, width, height,
-               low_pass, alpha_cut, antialiased, parallel, rows, tile_counts):
-    """Project the sorted splats into ``rows`` (count, COLUMNS) and count how many fall on each tile.
+def footprints(worker, workers, rank, means, factors, opacities, colours, w2c, lens, limits, width, height,
+               low_pass, alpha_cut, antialiased, parallel, rows, tile_span, tile_counts):
+    """Project each splat into the row of its rank by depth, and count how many fall on each tile.
 
-    order (>= count,) int32; w2c (4, 4), lens (fx, fy, cx, cy) and limits (x_min, x_max, y_min, y_max of
-    the slopes) are float64, and so is the arithmetic: this costs little and keeps thin splats exact.
-    A splat that shows nothing gets EX = -1. tile_counts (workers, tiles) int32 starts at zero.
+    rank (N,) int32, -1 for the culled. The splats are visited in input order, because scattered writes
+    cost nothing and scattered reads would cost a cache miss each. w2c (4, 4), lens (fx, fy, cx, cy) and
+    limits (x_min, x_max, y_min, y_max of the slopes) are float64, and so is the arithmetic: thin splats
+    stay exact. tile_span (count, 2) int16 receives the first and last tile row, last < first for a splat
+    that shows nothing; tile_counts (workers, tiles) int32 starts at zero.
     """
     fx, fy, cx, cy = lens
     x_min, x_max, y_min, y_max = limits
     log_cut = math.log(alpha_cut)
     across = (width + TILE - 1) // TILE
-    for k in range(count * worker // workers, count * (worker + 1) // workers):
-        i = order[k]
-        rows[k, EX] = -1.0
+    n = means.shape[0]
+    for i in range(n * worker // workers, n * (worker + 1) // workers):
+        k = rank[i]
+        if k < 0:
+            continue
+        tile_span[k, 0], tile_span[k, 1] = 0, -1
         px, py, pz = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
         x = w2c[0, 0] * px + w2c[0, 1] * py + w2c[0, 2] * pz + w2c[0, 3]
         y = w2c[1, 0] * px + w2c[1, 1] * py + w2c[1, 2] * pz + w2c[1, 3]
@@ -131,14 +139,20 @@ def footprints(worker, workers, order, count, means, factors, opacities, colours
         v -= 0.5
         if u + half_width < 0.0 or u - half_width > width - 1 or v + half_height < 0.0 or v - half_height > height - 1:
             continue
+        mx, my, ex = np.float32(u), np.float32(v), np.float32(half_width)
+        skew, spread, top_at = np.float32(b / a), np.float32(math.sqrt(determinant) / a), np.float32(b / c * half_height)
         scale = -1.0 / (16.0 * determinant)
-        rows[k, MX], rows[k, MY] = u, v
+        rows[k, MX], rows[k, MY], rows[k, EX] = mx, my, ex
         rows[k, QA], rows[k, QB], rows[k, QC], rows[k, Q0] = c * scale, -2.0 * b * scale, a * scale, 0.125 * log_opacity
         rows[k, RED], rows[k, GREEN], rows[k, BLUE], rows[k, DEPTH] = colours[i, 0], colours[i, 1], colours[i, 2], z
-        rows[k, EX], rows[k, EY] = half_width, half_height
-        rows[k, SKEW], rows[k, SPREAD], rows[k, TOP] = b / a, math.sqrt(determinant) / a, b / c * half_height
-        first, last = tile_columns(rows, k, width)
+        rows[k, SKEW], rows[k, SPREAD], rows[k, TOP] = skew, spread, top_at
+        highest, lowest = height, -1
+        first, last = tile_columns(mx, ex, width)
         for column in range(first, last + 1):
-            top, bottom = pixel_rows(rows, k, column, height)
-            for tile_row in range(top // TILE, bottom // TILE + 1):
-                tile_counts[worker, tile_row * across + column] += 1
+            top, bottom = pixel_rows(mx, my, ex, skew, spread, top_at, column, height)
+            if top <= bottom:
+                highest, lowest = min(highest, top), max(lowest, bottom)
+                for tile_row in range(top >> TILE_BITS, (bottom >> TILE_BITS) + 1):
+                    tile_counts[worker, tile_row * across + column] += 1
+        if lowest >= 0:
+            tile_span[k, 0], tile_span[k, 1] = highest >> TILE_BITS, lowest >> TILE_BITS

@@ -36,19 +36,21 @@ def bin_splats(posed: Posed, camera: Camera, settings: RenderSettings, threads: 
     n = len(means)
     keys, order = np.empty(n, np.uint32), np.empty(n, np.int32)
     run_on_threads(depth_keys, threads, means, opacities, camera.w2c, camera.near_m, settings.alpha_cut, keys)
-    count = sort_by_depth(keys, order, np.empty(n, np.uint32), np.empty(n, np.int32))
-    rows = np.empty((count, COLUMNS), np.float32)
-    tiles = -(-camera.width // TILE) * -(-camera.height // TILE)
-    tile_counts = np.zeros((threads, tiles), np.int32)
-    lens = (camera.fx, camera.fy, camera.cx, camera.cy)
-    run_on_threads(footprints, threads, order, count, means, factors, opacities, colours, camera.w2c, lens,
-                   camera.slope_limits, camera.width, camera.height, settings.low_pass_px2, settings.alpha_cut,
-                   settings.antialiased, camera.orthographic, rows, tile_counts)
-    starts = np.zeros(tiles + 1, np.int64)
+    rank = np.empty(n, np.int32)
+    count = sort_by_depth(keys, order, rank, np.empty(n, np.uint32), np.empty(n, np.int32))
+    rows, tile_span = np.empty((count, COLUMNS), np.float32), np.empty((count, 2), np.int16)
+    across, down = -(-camera.width // TILE), -(-camera.height // TILE)
+    tile_counts = np.zeros((threads, across * down), np.int32)
+    run_on_threads(footprints, threads, rank, means, factors, opacities, colours, camera.w2c,
+                   (camera.fx, camera.fy, camera.cx, camera.cy), camera.slope_limits, camera.width, camera.height,
+                   settings.low_pass_px2, settings.alpha_cut, settings.antialiased, camera.orthographic, rows, tile_span,
+                   tile_counts)
+    starts = np.zeros(across * down + 1, np.int64)
     np.cumsum(tile_counts.sum(0), out=starts[1:])
-    cursors = starts[:-1] + np.cumsum(tile_counts, 0) - tile_counts
     pair_splat, pair_rows = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.uint8)
-    run_on_threads(fill_tiles, threads, rows, count, camera.width, camera.height, 0, tiles, cursors, pair_splat, pair_rows)
+    bands = _even_bands(starts[::across], 4 * threads)
+    run_on_threads(fill_tiles, threads, np.zeros(1, np.int64), bands, rows, tile_span, camera.width, camera.height, starts,
+                   pair_splat, pair_rows)
     return Binned(order[:count], rows, starts, pair_splat, pair_rows)
 
 
@@ -59,15 +61,22 @@ def render(posed: Posed, camera: Camera, settings: RenderSettings, *, threads: i
     mattes = mattes or {}
     binned = bin_splats(posed, camera, settings, threads)
     height, width = camera.height, camera.width
-    rgb, alpha = np.empty((height, width, 3), np.float32), np.empty((height, width), np.float32)
-    passes = depth or bool(mattes)
-    depth_m = np.empty((height, width) if passes else (0, 0), np.float32)
-    planes = np.empty((len(mattes), height, width), np.float32)
-    matte_of = matte_indices(posed.groups, mattes) if mattes else np.empty(0, np.int32)
-    matte_of[matte_of < 0] = len(mattes)
+    rgba = np.empty((height, width, 4), np.float32)
+    depth_m = matte_of = planes = None
+    if depth or mattes:
+        depth_m, planes = np.empty((height, width), np.float32), np.empty((len(mattes), height, width), np.float32)
+        matte_of = matte_indices(posed.groups, mattes)
+        matte_of[matte_of < 0] = len(mattes)
     tiles = np.argsort(-np.diff(binned.starts), kind="stable").astype(np.int32)
     limits = (np.float32(np.log(settings.alpha_cut) / 8), np.float32(settings.alpha_cap), np.float32(settings.transmittance_stop))
     background = tuple(np.float32(value) for value in settings.background)
     run_on_threads(blend_tiles, threads, np.zeros(1, np.int64), tiles, binned.starts, binned.pair_splat, binned.pair_rows,
-                   binned.order, binned.rows, limits, background, width, height, matte_of, passes, rgb, alpha, depth_m, planes)
-    return Frame(rgb, alpha, depth_m if depth else None, dict(zip(mattes, planes, strict=True)))
+                   binned.order, binned.rows, limits, background, width, height, rgba, depth_m, matte_of, planes)
+    return Frame(rgba[..., :3], rgba[..., 3], depth_m if depth else None, dict(zip(mattes, planes, strict=True)) if mattes else {})
+
+
+def _even_bands(row_starts: np.ndarray, bands: int) -> np.ndarray:
+    """Cut tile rows into at most ``bands`` runs of about equally many pairs; returns their borders, int32."""
+    wanted = np.linspace(0, row_starts[-1], bands + 1)[1:-1]
+    borders = np.concatenate([[0], np.searchsorted(row_starts, wanted), [len(row_starts) - 1]])
+    return np.unique(borders).astype(np.int32)
