@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from .numba_options import TILE, TILE_BITS, exact_inline, kernel, take_next
+from .numba_options import TILE, TILE_BITS, exact_inline, kernel
 
 # Columns of a footprint row: 16 float32, one cache line.
 MX, MY = 0, 1            # centre, pixels; pixel (column, row) has its centre at (column, row)
 QA, QB, QC, Q0 = 2, 3, 4, 5   # ln(alpha) / 8 = QA dx^2 + QB dx dy + QC dy^2 + Q0
 RED, GREEN, BLUE, DEPTH = 6, 7, 8, 9
-EX = 10                  # half width of the ellipse where alpha meets the cut
+EX = 10                  # half width of the ellipse where alpha meets the cut, -1 where nothing shows
 SKEW, SPREAD, TOP = 11, 12, 13   # at offset d it spans SKEW d +- SPREAD sqrt(EX^2 - d^2); its last row is at d = TOP
 COLUMNS = 16
 
@@ -36,9 +36,9 @@ def pixels_between(low, high, size):
 
 @exact_inline
 def tile_columns(mx, ex, width):
-    """Return the first and last tile column of a footprint; last < first when it shows nothing."""
+    """Return the first and last tile column of a footprint; last < first when there is none."""
     first, last = pixels_between(mx - ex - _SLACK_PX, mx + ex + _SLACK_PX, width)
-    if last < first:
+    if last < first or ex < 0:
         return 0, -1
     return first >> TILE_BITS, last >> TILE_BITS
 
@@ -61,35 +61,46 @@ def pixel_rows(mx, my, ex, skew, spread, top, column, height):
 
 
 @kernel
-def fill_tiles(worker, workers, counter, bands, rows, tile_span, width, height, starts, pair_splat, pair_rows):
-    """List for each tile the footprints that touch it, nearest first.
+def count_tiles(worker, workers, rows, width, height, tile_counts):
+    """Count in tile_counts (workers, tiles) int32, which starts at zero, how many footprints touch each tile.
 
-    bands (B + 1,) int32: tile rows bands[b]..bands[b + 1] - 1 are one worker's at a time, handed out one by
-    one, so that no two write to one list. starts (tiles + 1,) int64 says where each tile's list begins.
+    Each worker takes one run of the footprints, here and in ``fill_tiles``.
+    """
+    across = (width + TILE - 1) >> TILE_BITS
+    n = rows.shape[0]
+    for k in range(n * worker // workers, n * (worker + 1) // workers):
+        mx, my, ex = rows[k, MX], rows[k, MY], rows[k, EX]
+        skew, spread, top_at = rows[k, SKEW], rows[k, SPREAD], rows[k, TOP]
+        first, last = tile_columns(mx, ex, width)
+        for column in range(first, last + 1):
+            top, bottom = pixel_rows(mx, my, ex, skew, spread, top_at, column, height)
+            if top <= bottom:
+                for tile_row in range(top >> TILE_BITS, (bottom >> TILE_BITS) + 1):
+                    tile_counts[worker, tile_row * across + column] += 1
+
+
+@kernel
+def fill_tiles(worker, workers, rows, width, height, upper, lower, cursors, pair_splat, pair_rows):
+    """List for each tile of the tile rows upper..lower the footprints that touch it, nearest first.
+
+    cursors (workers, tiles) int64 say where each worker's share of each list begins, and are advanced.
     pair_splat int32 receives the footprint, pair_rows uint8 its first and last row inside the tile (4 bits each).
     """
-    across = (width + TILE - 1) // TILE
-    while True:
-        band = take_next(counter)
-        if band >= bands.shape[0] - 1:
-            break
-        upper, lower = bands[band], bands[band + 1] - 1
-        cursors = starts[upper * across:(lower + 1) * across].copy()
-        for k in range(tile_span.shape[0]):
-            if tile_span[k, 0] > lower or tile_span[k, 1] < upper:
+    across = (width + TILE - 1) >> TILE_BITS
+    n = rows.shape[0]
+    for k in range(n * worker // workers, n * (worker + 1) // workers):
+        mx, my, ex = rows[k, MX], rows[k, MY], rows[k, EX]
+        skew, spread, top_at = rows[k, SKEW], rows[k, SPREAD], rows[k, TOP]
+        first, last = tile_columns(mx, ex, width)
+        for column in range(first, last + 1):
+            top, bottom = pixel_rows(mx, my, ex, skew, spread, top_at, column, height)
+            if top > bottom:
                 continue
-            mx, my, ex = rows[k, MX], rows[k, MY], rows[k, EX]
-            skew, spread, highest = rows[k, SKEW], rows[k, SPREAD], rows[k, TOP]
-            first, last = tile_columns(mx, ex, width)
-            for column in range(first, last + 1):
-                top, bottom = pixel_rows(mx, my, ex, skew, spread, highest, column, height)
-                if top > bottom:
-                    continue
-                for tile_row in range(max(top >> TILE_BITS, upper), min(bottom >> TILE_BITS, lower) + 1):
-                    cell = (tile_row - upper) * across + column
-                    slot = cursors[cell]
-                    cursors[cell] = slot + 1
-                    pair_splat[slot] = k
-                    begin = max(top - tile_row * TILE, 0)
-                    end = min(bottom - tile_row * TILE, TILE - 1)
-                    pair_rows[slot] = (begin << 4) | end
+            for tile_row in range(max(top >> TILE_BITS, upper), min(bottom >> TILE_BITS, lower) + 1):
+                tile = tile_row * across + column
+                slot = cursors[worker, tile]
+                cursors[worker, tile] = slot + 1
+                pair_splat[slot] = k
+                begin = max(top - (tile_row << TILE_BITS), 0)
+                end = min(bottom - (tile_row << TILE_BITS), TILE - 1)
+                pair_rows[slot] = (begin << 4) | end

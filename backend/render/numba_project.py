@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from .numba_bins import (BLUE, DEPTH, EX, GREEN, MX, MY, Q0, QA, QB, QC, RED, SKEW, SPREAD, TOP, pixel_rows,
-                         tile_columns)
-from .numba_options import TILE, TILE_BITS, kernel
+from .numba_bins import BLUE, DEPTH, EX, GREEN, MX, MY, Q0, QA, QB, QC, RED, SKEW, SPREAD, TOP
+from .numba_options import kernel
 
 CULLED = np.uint32(0xFFFFFFFF)
 
@@ -81,25 +80,23 @@ def sort_by_depth(keys, order, rank, spare_keys, spare_order):
 
 @kernel
 def footprints(worker, workers, rank, means, factors, opacities, colours, w2c, lens, limits, width, height,
-               low_pass, alpha_cut, antialiased, parallel, rows, tile_span, tile_counts):
-    """Project each splat into the row of its rank by depth, and count how many fall on each tile.
+               low_pass, alpha_cut, antialiased, parallel, rows):
+    """Project each splat into the row of its rank by depth.
 
     rank (N,) int32, -1 for the culled. The splats are visited in input order, because scattered writes
     cost nothing and scattered reads would cost a cache miss each. w2c (4, 4), lens (fx, fy, cx, cy) and
     limits (x_min, x_max, y_min, y_max of the slopes) are float64, and so is the arithmetic: thin splats
-    stay exact. tile_span (count, 2) int16 receives the first and last tile row, last < first for a splat
-    that shows nothing; tile_counts (workers, tiles) int32 starts at zero.
+    stay exact. A splat that shows nothing gets EX = -1.
     """
     fx, fy, cx, cy = lens
     x_min, x_max, y_min, y_max = limits
     log_cut = math.log(alpha_cut)
-    across = (width + TILE - 1) // TILE
     n = means.shape[0]
     for i in range(n * worker // workers, n * (worker + 1) // workers):
         k = rank[i]
         if k < 0:
             continue
-        tile_span[k, 0], tile_span[k, 1] = 0, -1
+        rows[k, EX] = -1.0
         px, py, pz = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
         x = w2c[0, 0] * px + w2c[0, 1] * py + w2c[0, 2] * pz + w2c[0, 3]
         y = w2c[1, 0] * px + w2c[1, 1] * py + w2c[1, 2] * pz + w2c[1, 3]
@@ -139,20 +136,8 @@ def footprints(worker, workers, rank, means, factors, opacities, colours, w2c, l
         v -= 0.5
         if u + half_width < 0.0 or u - half_width > width - 1 or v + half_height < 0.0 or v - half_height > height - 1:
             continue
-        mx, my, ex = np.float32(u), np.float32(v), np.float32(half_width)
-        skew, spread, top_at = np.float32(b / a), np.float32(math.sqrt(determinant) / a), np.float32(b / c * half_height)
         scale = -1.0 / (16.0 * determinant)
-        rows[k, MX], rows[k, MY], rows[k, EX] = mx, my, ex
+        rows[k, MX], rows[k, MY], rows[k, EX] = u, v, half_width
         rows[k, QA], rows[k, QB], rows[k, QC], rows[k, Q0] = c * scale, -2.0 * b * scale, a * scale, 0.125 * log_opacity
         rows[k, RED], rows[k, GREEN], rows[k, BLUE], rows[k, DEPTH] = colours[i, 0], colours[i, 1], colours[i, 2], z
-        rows[k, SKEW], rows[k, SPREAD], rows[k, TOP] = skew, spread, top_at
-        highest, lowest = height, -1
-        first, last = tile_columns(mx, ex, width)
-        for column in range(first, last + 1):
-            top, bottom = pixel_rows(mx, my, ex, skew, spread, top_at, column, height)
-            if top <= bottom:
-                highest, lowest = min(highest, top), max(lowest, bottom)
-                for tile_row in range(top >> TILE_BITS, (bottom >> TILE_BITS) + 1):
-                    tile_counts[worker, tile_row * across + column] += 1
-        if lowest >= 0:
-            tile_span[k, 0], tile_span[k, 1] = highest >> TILE_BITS, lowest >> TILE_BITS
+        rows[k, SKEW], rows[k, SPREAD], rows[k, TOP] = b / a, math.sqrt(determinant) / a, b / c * half_height

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .interface import Camera, Frame, Posed, RenderSettings, checked_arrays, matte_indices
-from .numba_bins import COLUMNS, fill_tiles
+from .numba_bins import COLUMNS, count_tiles, fill_tiles
 from .numba_forward import blend_tiles
 from .numba_options import TILE
 from .numba_project import depth_keys, footprints, sort_by_depth
@@ -38,19 +38,18 @@ def bin_splats(posed: Posed, camera: Camera, settings: RenderSettings, threads: 
     run_on_threads(depth_keys, threads, means, opacities, camera.w2c, camera.near_m, settings.alpha_cut, keys)
     rank = np.empty(n, np.int32)
     count = sort_by_depth(keys, order, rank, np.empty(n, np.uint32), np.empty(n, np.int32))
-    rows, tile_span = np.empty((count, COLUMNS), np.float32), np.empty((count, 2), np.int16)
-    across, down = -(-camera.width // TILE), -(-camera.height // TILE)
-    tile_counts = np.zeros((threads, across * down), np.int32)
+    rows = np.empty((count, COLUMNS), np.float32)
     run_on_threads(footprints, threads, rank, means, factors, opacities, colours, camera.w2c,
                    (camera.fx, camera.fy, camera.cx, camera.cy), camera.slope_limits, camera.width, camera.height,
-                   settings.low_pass_px2, settings.alpha_cut, settings.antialiased, camera.orthographic, rows, tile_span,
-                   tile_counts)
+                   settings.low_pass_px2, settings.alpha_cut, settings.antialiased, camera.orthographic, rows)
+    across, down = -(-camera.width // TILE), -(-camera.height // TILE)
+    tile_counts = np.zeros((threads, across * down), np.int32)
+    run_on_threads(count_tiles, threads, rows, camera.width, camera.height, tile_counts)
     starts = np.zeros(across * down + 1, np.int64)
     np.cumsum(tile_counts.sum(0), out=starts[1:])
+    cursors = starts[:-1] + np.cumsum(tile_counts, 0) - tile_counts
     pair_splat, pair_rows = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.uint8)
-    bands = _even_bands(starts[::across], 4 * threads)
-    run_on_threads(fill_tiles, threads, np.zeros(1, np.int64), bands, rows, tile_span, camera.width, camera.height, starts,
-                   pair_splat, pair_rows)
+    run_on_threads(fill_tiles, threads, rows, camera.width, camera.height, 0, down - 1, cursors, pair_splat, pair_rows)
     return Binned(order[:count], rows, starts, pair_splat, pair_rows)
 
 
@@ -73,10 +72,3 @@ def render(posed: Posed, camera: Camera, settings: RenderSettings, *, threads: i
     run_on_threads(blend_tiles, threads, np.zeros(1, np.int64), tiles, binned.starts, binned.pair_splat, binned.pair_rows,
                    binned.order, binned.rows, limits, background, width, height, rgba, depth_m, matte_of, planes)
     return Frame(rgba[..., :3], rgba[..., 3], depth_m if depth else None, dict(zip(mattes, planes, strict=True)) if mattes else {})
-
-
-def _even_bands(row_starts: np.ndarray, bands: int) -> np.ndarray:
-    """Cut tile rows into at most ``bands`` runs of about equally many pairs; returns their borders, int32."""
-    wanted = np.linspace(0, row_starts[-1], bands + 1)[1:-1]
-    borders = np.concatenate([[0], np.searchsorted(row_starts, wanted), [len(row_starts) - 1]])
-    return np.unique(borders).astype(np.int32)
