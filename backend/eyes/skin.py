@@ -26,6 +26,8 @@ UPPER_SPARE = 1.25            # grid beyond the reach of motion
 LOWER_IRIS_RADII = 2.2
 MARGIN_SKIP_IRIS_RADII = 0.1  # the pixel astride the margin is neither skin nor globe
 LASH_MIN_ALPHA = 0.04
+LASH_TIP_MATTE = 0.1           # strands end where their matte falls below this
+LASH_MAX_IRIS_RADII = 1.6     # a photographed lash is at most about 9 mm high
 
 
 @dataclass(frozen=True)
@@ -123,60 +125,74 @@ def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
 
 def _clean_upper(scan: FaceScan, contour: EyeContour, grid: LidGrid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return skin without lashes (rows, columns, 3), the lash matte (rows, columns) and the lash colour (3,)."""
-    c, r, st = contour.lids, contour.radius_px, grid.step_px
+    c, r = contour.lids, contour.radius_px
     colours = _grid_colours(scan, contour, grid, MARGIN_SKIP_IRIS_RADII * r)
     x, t = grid.x_px, grid.t_px
     core = (x > 0.1 * c.width_px) & (x < 0.9 * c.width_px)
-    # Lashes end where the dark share of a row has come back to the lid's own brightness.
-    dark = np.percentile(colours[:, core].mean(-1), 15, axis=1)
-    plateau_rows = (t > 0.9 * r) & (t < 2.2 * r)
-    plateau = dark[plateau_rows].max() if plateau_rows.any() else dark.max()
-    lash_end = float(np.clip(t[np.argmax(dark > 0.94 * plateau)], 0.6 * r, 1.7 * r))
-    end_row = min(_rows(grid, lash_end), len(t) - 2)
-
-    lifted = _lift_strands(colours, grid, lash_end, r)
-    skin = lifted.copy()
-    skin[:end_row] = _continue_down(lifted, grid, end_row, lash_end, c.width_px, r)
-    zone = 1.0 - lids.smoothstep(1.15 * lash_end, 1.45 * lash_end, t)[:, None]
-    along = lids.smoothstep(-0.3 * r, 0.2 * r, x) * lids.smoothstep(-1.3 * r, -0.8 * r, c.width_px - x)
-    share = (zone * along)[..., None]
-    clean = colours * (1.0 - share) + skin * share
-
     edge = colours[: _rows(grid, 0.35 * r), core].reshape(-1, 3)
     light = edge.mean(1)
     lash_colour = np.clip(0.8 * edge[light <= np.percentile(light, 12)].mean(0), 0.02, 0.25)
-    contrast = clean - lash_colour
-    alpha = ((clean - colours) * contrast).sum(-1) / np.maximum((contrast ** 2).sum(-1), 1e-4)
-    alpha = np.clip(alpha, 0.0, 1.0) * (share[..., 0] > 0.02)
+    # Beyond the corners there is skin alone on the nose's side, and lashes that lean out on the other.
+    along = lids.smoothstep(-0.3 * r, 0.2 * r, x) * lids.smoothstep(-1.3 * r, -0.8 * r, c.width_px - x)
+
+    lifted = _lift_strands(colours, grid, LASH_MAX_IRIS_RADII * r, r)
+    rough = _matte(colours, lifted, lash_colour) * along
+    # Lashes grow from the margin: darkness that bright skin parts from it is the lid's crease and stays skin.
+    grown = np.minimum.accumulate(_reach(rough, grid, r), axis=0)
+    height = np.clip((grown > LASH_TIP_MATTE).sum(0) * grid.step_px, 0.3 * r, LASH_MAX_IRIS_RADII * r)
+    height = _blur(height[None], 0.5 * r / grid.step_px)[0]
+    skin = _continue_down(lifted, grid, height, c.width_px, r)
+    share = (1.0 - lids.smoothstep(height, height + 0.3 * r, t[:, None])) * along
+    clean = colours * (1.0 - share[..., None]) + skin * share[..., None]
+
+    alpha = _matte(colours, clean, lash_colour) * (share > 0.02)
     # The roots stand dense: carry the line's darkest down to the margin.
     root = alpha[_rows(grid, 0.05 * r): max(_rows(grid, 0.25 * r), _rows(grid, 0.05 * r) + 1)].max(0)
-    fade = (1.0 - lids.smoothstep(0.12 * r, 0.25 * r, t))[:, None] * (share[:1, :, 0] > 0.02)
+    fade = (1.0 - lids.smoothstep(0.12 * r, 0.25 * r, t))[:, None] * (along > 0.02)
     return clean, np.maximum(alpha, root[None] * fade), lash_colour
 
 
-def _lift_strands(colours: np.ndarray, grid: LidGrid, lash_end: float, r: float) -> np.ndarray:
-    """Brighten dark strands to the 78th percentile of their row's neighbourhood."""
-    rows = min(len(colours), _rows(grid, 1.45 * lash_end))
+def _matte(colours: np.ndarray, skin: np.ndarray, lash_colour: np.ndarray) -> np.ndarray:
+    """Return how far each colour lies on the way from skin to lash, 0..1."""
+    contrast = skin - lash_colour
+    return np.clip(((skin - colours) * contrast).sum(-1) / np.maximum((contrast ** 2).sum(-1), 1e-4), 0.0, 1.0)
+
+
+def _reach(alpha: np.ndarray, grid: LidGrid, r: float) -> np.ndarray:
+    """Return the matte as a lash would reach it from the row below: strands lean, so look 0.3 iris radii to each side."""
+    side = 2 * int(0.3 * r / grid.step_px) + 1
+    up = 2 * int(0.06 * r / grid.step_px) + 1
+    return _blur(cv2.dilate(alpha.astype(np.float32), np.ones((up, side), np.uint8)), 0.08 * r / grid.step_px)
+
+
+def _lift_strands(colours: np.ndarray, grid: LidGrid, height_px: float, r: float) -> np.ndarray:
+    """Brighten dark strands to the 78th percentile of their row's neighbourhood: a first guess of the skin behind them."""
+    rows = min(len(colours), _rows(grid, 1.3 * height_px))
     light = _blur(colours[:rows].mean(-1), 0.08 * r / grid.step_px)
     width = 2 * int(0.3 * r / grid.step_px) + 1
-    target = percentile_filter(light, 78, (1, width))
-    gain = np.maximum(1.0, _blur(target, 0.15 * r / grid.step_px) / np.maximum(light, 0.02))
-    fade = 1.0 - lids.smoothstep(1.1 * lash_end, 1.45 * lash_end, grid.t_px[:rows])[:, None]
+    bright = _blur(percentile_filter(light, 78, (1, width)), 0.15 * r / grid.step_px)
+    # Near the margin whole rows are dark: the skin there is at least as bright as the rows above.
+    bright = np.maximum(bright, 0.9 * np.percentile(bright, 70, axis=0, keepdims=True))
     lifted = colours.copy()
-    lifted[:rows] *= (1.0 + (np.minimum(gain, 4.0) - 1.0) * fade)[..., None]
+    lifted[:rows] *= np.clip(bright / np.maximum(light, 0.02), 1.0, 4.0)[..., None]
     return lifted
 
 
-def _continue_down(lifted: np.ndarray, grid: LidGrid, end_row: int, lash_end: float, width_px: float, r: float) -> np.ndarray:
-    """Skin for the rows under the lashes: the strip above them as a smooth base, its mirror image as grain."""
+def _continue_down(colours: np.ndarray, grid: LidGrid, height: np.ndarray, width_px: float, r: float) -> np.ndarray:
+    """Return skin (rows, columns, 3) for the rows under the lashes: the strip above them as smooth base, its grain on top.
+
+    A closing lid stretches this skin about threefold, so its grain is laid down compressed.
+    """
     st = grid.step_px
-    mirrored = lifted[np.clip(2 * end_row - np.arange(end_row), 0, len(lifted) - 1)]
-    strip = np.median(lifted[end_row: end_row + max(1, _rows(grid, 0.7 * r))], axis=0)
+    above = (grid.t_px[:, None] > height) & (grid.t_px[:, None] < height + 0.7 * r)
+    strip = np.nanpercentile(np.where(above[..., None], colours, np.nan), 60, axis=0)
     inside = lids.smoothstep(0.0, 0.2 * r, grid.x_px) * lids.smoothstep(0.0, 0.2 * r, width_px - grid.x_px) + 0.02
     base = _blur((strip * inside[:, None])[None], 0.45 * r / st) / _blur(inside[None], 0.45 * r / st)[..., None]
-    grain = np.clip(mirrored - _blur(mirrored, 0.18 * r / st), -0.06, 0.06)
-    joined = lids.smoothstep(0.55 * lash_end, lash_end, grid.t_px[:end_row])[:, None, None]
-    return base * (1.0 - joined) + _blur(mirrored, 0.25 * r / st) * joined + grain
+    rows = np.arange(len(colours))[:, None]
+    first = (height / st).astype(int)[None]
+    grain = colours - _blur(colours, 0.15 * r / st)
+    taken = np.clip(first + 3 * np.abs(first - rows), 0, len(colours) - 1)
+    return base + np.clip(np.take_along_axis(grain, np.broadcast_to(taken[..., None], colours.shape), 0), -0.03, 0.03)
 
 
 def _clean_lower(scan: FaceScan, contour: EyeContour, grid: LidGrid) -> np.ndarray:
