@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The facade: what an artist types in the console, and what every operator calls.
+
+    import bl_ext.user_default.gazesplat as gs
+    portrait = gs.reconstruct("selfie.jpg")
+
+Everything works in ``blender -b`` too. Errors are GazeSplatError with ``.code`` and ``.hint``.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import bpy
+
+from ..backend.contract.errors import GazeSplatError
+from ..backend.contract.job import QUALITIES
+from . import backend_status, live_jobs, reconstruction
+from .gaze.inputs import check_seed
+from .portrait import Portrait
+from .portrait import chosen as _chosen
+from .properties import GAZE_STATE_ITEMS, QUALITY_ITEMS
+from .reconstruction import Reconstruction
+from .scene import store
+
+__all__ = ["GAZE_STATE_ITEMS", "QUALITY_ITEMS", "Portrait", "Reconstruction", "load", "portraits", "reconstruct"]
+
+
+def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
+                seed: int = 0, eye_ruler: str | None = None, focal_px: float | None = None,
+                scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
+    """Make a portrait from a photo of one face, in a process beside Blender.
+
+    wait       True prints the progress, waits and returns the Portrait in ``scene`` (default: the current one);
+               False returns at once a job with ``.state .progress .poll() .cancel() .result()``
+    name       of the portrait; default: the photo's
+    quality    "draft", "standard" or "high"
+    eye_ruler  what sets the size of the head: see docs/console.md
+    focal_px   the photo's focal length in pixels, where you know it better than its EXIF
+
+    Raises GazeSplatError: ``no-backend``, ``no-file``, and whatever the backend finds wrong with the photo
+    (``no-face``, ``two-faces``, ...).
+    """
+    if quality not in QUALITIES:
+        raise GazeSplatError("bad-value", f"There is no quality {quality!r}.", f"Choose one of {', '.join(QUALITIES)}.")
+    check_seed(seed)
+    options = {key: value for key, value in (("eye_ruler", eye_ruler), ("focal_px", focal_px)) if value is not None}
+    job = reconstruction.start(Path(bpy.path.abspath(str(photo))), quality=quality, device=device, seed=seed, options=options)
+    if not wait:
+        return job
+    try:
+        job.wait(tell=print)
+    except KeyboardInterrupt:
+        job.cancel()
+        job.wait()
+    return job.result(name=name, scene=scene)
+
+
+def load(path: str | Path, *, name: str | None = None, scene: bpy.types.Scene | None = None) -> Portrait:
+    """Bring a portrait into a scene (default: the current one): its portrait.ply, or the folder it lies in.
+
+    ``//`` at the beginning means the folder of the .blend. A PLY without its sidecar files becomes a plain splat
+    without eyes. Raises GazeSplatError, for instance ``no-file`` or ``bad-ply``.
+    """
+    return Portrait.load(Path(bpy.path.abspath(str(path))), name=name, scene=scene)
+
+
+def portraits(scene: bpy.types.Scene | None = None) -> list[Portrait]:
+    """Return the portraits in a scene (default: the current one), by name."""
+    return [Portrait(root) for root in store.portraits_in(scene or bpy.context.scene)]
+
+
+# ---------------------------------------------------------------- jobs
+
+def jobs() -> list[Reconstruction]:
+    """Return every reconstruction in the jobs folder, oldest first, also those of earlier sessions."""
+    return reconstruction.known()
+
+
+def job(job_id: str) -> Reconstruction:
+    """Return one reconstruction by the name of its folder; GazeSplatError ``no-job``."""
+    found = live_jobs.find(job_id) or next((one for one in jobs() if one.id == job_id), None)
+    if found is None:
+        raise GazeSplatError("no-job", f"There is no reconstruction {job_id} any more.", "Its folder was removed: start it again.")
+    return found
+
+
+def show_progress(job: Reconstruction, when_done: Callable[[str], None] | None = None) -> None:
+    """Show a running reconstruction in the panel; ``when_done`` is called with its id once it has succeeded."""
+    live_jobs.watch(job, when_done)
+
+
+def dismiss(job_id: str) -> None:
+    """Take an ended reconstruction off the panel; its folder goes too, unless a finished portrait is in it."""
+    ended = job(job_id)
+    if not ended.ended:
+        raise GazeSplatError("job-running", f"{ended.photo_name} is still being reconstructed.", "Cancel it first.")
+    live_jobs.forget(job_id)
+    if ended.state != reconstruction.DONE:
+        ended.remove()
+
+
+def log_text(job_id: str) -> bpy.types.Text:
+    """Return the log of a reconstruction as a text of this file, read anew."""
+    log = job(job_id).log
+    name = f"GazeSplat {job_id}.log"
+    text = bpy.data.texts.get(name) or bpy.data.texts.new(name)
+    text.from_string(log.read_text("utf-8", errors="replace") if log.is_file() else "The backend has not said anything yet.")
+    return text
+
+
+def doctor() -> dict:
+    """Ask the backend what it has and lacks; see ``backend/doctor.py`` for the fields. Takes some seconds."""
+    return backend_status.examine()
+
+
+# ---------------------------------------------------------------- what the artist means
+
+def chosen(active: bpy.types.Object | None, *, scene: bpy.types.Scene) -> Portrait | None:
+    """Return the portrait of the active object, else the scene's only one, else None."""
+    return _chosen(active, scene)
+
+
+def watcher_and_target(active: bpy.types.Object | None, selected: Iterable[bpy.types.Object], *,
+                       scene: bpy.types.Scene) -> tuple[Portrait | None, bpy.types.Object | None]:
+    """Return which portrait shall look and what at: of the selected objects, the one that is no part of a portrait.
+
+    The portrait may be active or only selected; where none is, the scene's only one is meant.
+    """
+    selected = list(selected)
+    inside = [one for one in [active, *selected] if store.root_of(one) is not None]
+    outside = [one for one in [active, *selected] if one is not None and one in selected and store.root_of(one) is None]
+    watcher = _chosen(inside[0] if inside else None, scene)
+    return watcher, outside[0] if outside else None
+
+
+def camera_of(scene: bpy.types.Scene) -> bpy.types.Object:
+    """Return the scene's camera; GazeSplatError ``no-camera``."""
+    if scene.camera is None:
+        raise GazeSplatError("no-camera", "The scene has no camera.", "Add one, or choose one in the scene's properties.")
+    return scene.camera

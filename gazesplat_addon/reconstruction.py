@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A photo on its way to a portrait: what ``gs.reconstruct(..., wait=False)`` returns and the panel shows.
+
+It joins the job in its folder, which knows no Blender, with the scene the portrait ends up in.
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+
+from ..backend.contract import paths
+from ..backend.contract.errors import GazeSplatError
+from . import preferences
+from .jobs import environment, registry
+from .jobs.folder import create_job
+from .jobs.state import CANCELLED, DONE, ENDED, RUNNING, Job
+from .portrait import Portrait
+
+POLL_INTERVAL_S = 0.1
+
+
+class Reconstruction:
+    """One reconstruction, for reading: everything is up to date after ``poll()``.
+
+    Two handles on the same job may exist; the job's folder holds all that matters.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._portrait: Portrait | None = None
+
+    def __repr__(self) -> str:
+        return f"<Reconstruction {self.id!r} {self.state} {self.progress:.0%}>"
+
+    @property
+    def id(self) -> str:
+        """The name of the job's folder."""
+        return self._job.folder.name
+
+    @property
+    def folder(self) -> Path:
+        """The job's folder: input, events, log and, once done, the result."""
+        return self._job.folder
+
+    @property
+    def log(self) -> Path:
+        """The text file with everything the backend said."""
+        return self._job.folder / paths.LOG
+
+    @property
+    def photo_name(self) -> str:
+        """The photo's file name without its ending."""
+        return Path(self._job.spec.input).stem or self._job.spec.kind
+
+    @property
+    def state(self) -> str:
+        """One of queued, running, done, failed, cancelled, crashed."""
+        return self._job.state
+
+    @property
+    def ended(self) -> bool:
+        """True when nothing more will happen by itself."""
+        return self._job.state in ENDED
+
+    @property
+    def imported(self) -> bool:
+        """True once the portrait has been brought into a scene, by this handle or another."""
+        return self._job.state == DONE and self._job not in registry.waiting_for_import([self._job])
+
+    @property
+    def progress(self) -> float:
+        """How much of the whole is done, 0..1."""
+        return self._job.fraction
+
+    @property
+    def stage(self) -> str:
+        """What the backend is at, in a few words; "" before the first stage."""
+        return self._job.stage
+
+    @property
+    def text(self) -> str:
+        """The backend's last short line."""
+        return self._job.text
+
+    @property
+    def warnings(self) -> list[dict[str, str]]:
+        """What the artist should know although it worked: ``code``, ``message`` and ``hint`` each."""
+        return [{key: str(event.get(key, "")) for key in ("code", "message", "hint")} for event in self._job.warnings]
+
+    @property
+    def error(self) -> GazeSplatError | None:
+        """Why it failed or crashed, else None."""
+        return self._job.error
+
+    @property
+    def stopping(self) -> bool:
+        """True between a request to stop and the end."""
+        return self._job.cancel_requested and not self.ended
+
+    def poll(self) -> str:
+        """Take in what the backend has said since the last call and return the state; never waits."""
+        self._job.poll()
+        return self._job.state
+
+    def cancel(self) -> None:
+        """Ask the backend to stop; it ends within seconds, by force if need be, while somebody polls."""
+        self._job.cancel()
+
+    def wait(self, *, timeout_s: float = float("inf"), tell: Callable[[str], None] | None = None) -> str:
+        """Poll until it has ended or the time is up and return the state; ``tell`` gets a line for each news."""
+        deadline = time.monotonic() + timeout_s
+        told = Newsreader(self)
+        while True:
+            self.poll()
+            for line in told.news() if tell is not None else ():
+                tell(line)
+            if self.state != RUNNING or time.monotonic() >= deadline:
+                return self.state
+            time.sleep(POLL_INTERVAL_S)
+
+    def result(self, *, timeout_s: float = float("inf"), name: str | None = None, scene: bpy.types.Scene | None = None) -> Portrait:
+        """Wait for the portrait, bring it into the scene and return it; a second call returns the same one.
+
+        Raises GazeSplatError: what the backend failed with, ``crashed``, ``cancelled``, or ``not-finished``
+        when the time is up.
+        """
+        if self._portrait is None:
+            self.wait(timeout_s=timeout_s)
+            self._portrait = self.import_result(name=name, scene=scene)
+        return self._portrait
+
+    def import_result(self, *, name: str | None = None, scene: bpy.types.Scene | None = None) -> Portrait:
+        """Bring a finished portrait into the scene, once more on every call; raises like ``result``."""
+        if self.error is not None:
+            raise self.error
+        if self.state == CANCELLED:
+            raise GazeSplatError("cancelled", f"The reconstruction of {self.photo_name} was cancelled.", "Start it again when you like.")
+        if self.state != DONE:
+            raise GazeSplatError("not-finished", f"The reconstruction of {self.photo_name} is {self.state} ({self.progress:.0%}).",
+                                 "Wait for it: job.wait().")
+        portrait = Portrait.load(self._job.result_folder, name=name or self.photo_name, scene=scene)
+        registry.mark_imported(self._job)
+        return portrait
+
+    def remove(self) -> None:
+        """Delete the job's folder, the portrait's files in it too; GazeSplatError ``job-running`` while it runs."""
+        registry.remove(self._job)
+
+
+class Newsreader:
+    """Turns the state of a reconstruction into lines for a console, each once: stages, tens of per cent, warnings."""
+
+    def __init__(self, reconstruction: Reconstruction) -> None:
+        self._of = reconstruction
+        self._stage = ""
+        self._tenth = 0
+        self._warnings = 0
+
+    def news(self) -> list[str]:
+        """Return the lines that are new since the last call."""
+        lines = []
+        tenth = int(self._of.progress * 10)
+        if self._of.stage != self._stage or tenth > self._tenth:
+            self._stage, self._tenth = self._of.stage, tenth
+            lines.append(f"{self._of.progress:4.0%}  {self._of.stage}".rstrip())
+        for warning in self._of.warnings[self._warnings:]:
+            lines.append(f"Warning: {warning['message']} {warning['hint']}".rstrip())
+        self._warnings = len(self._of.warnings)
+        return lines
+
+
+def start(photo: Path, *, kind: str = "selfie", quality: str, device: str = "auto", seed: int, options: dict) -> Reconstruction:
+    """Start the backend on a copy of a photo and return at once.
+
+    Raises GazeSplatError when there is no backend, the photo cannot be copied or the job cannot be written.
+    """
+    python = environment.find_backend_python(preferences.backend_places())
+    folder = create_job(preferences.jobs_folder(), kind, photo, quality=quality, device=device, seed=seed, options=options,
+                        versions={"blender": bpy.app.version_string})
+    job = Job(folder)
+    job.start(python)
+    return Reconstruction(job)
+
+
+def known() -> list[Reconstruction]:
+    """Return every reconstruction in the jobs folder, oldest first, whoever started it."""
+    return [Reconstruction(job) for job in registry.list_jobs(preferences.jobs_folder())]

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verbs: what takes a click, an undo step or a file dialog. One class a file, one call into the api."""
+from __future__ import annotations
+
+import bpy
+
+from .add_blinks import GAZESPLAT_OT_add_blinks
+from .add_head_drift import GAZESPLAT_OT_add_head_drift
+from .add_saccades import GAZESPLAT_OT_add_saccades
+from .cancel_job import GAZESPLAT_OT_cancel_job
+from .clear_generated import GAZESPLAT_OT_clear_generated
+from .delete_portrait import GAZESPLAT_OT_delete_portrait
+from .drop_portrait import GAZESPLAT_FH_portrait
+from .examine_backend import GAZESPLAT_OT_examine_backend
+from .import_portrait import GAZESPLAT_OT_import_portrait
+from .import_result import GAZESPLAT_OT_import_result
+from .look_at_camera import GAZESPLAT_OT_look_at_camera
+from .look_at_nothing import GAZESPLAT_OT_look_at_nothing
+from .look_at_object import GAZESPLAT_OT_look_at_object
+from .open_log import GAZESPLAT_OT_open_log
+from .reconstruct import GAZESPLAT_OT_reconstruct
+from .remove_job import GAZESPLAT_OT_remove_job
+from .set_up_render import GAZESPLAT_OT_set_up_render
+
+CLASSES = (
+    GAZESPLAT_OT_reconstruct,
+    GAZESPLAT_OT_cancel_job,
+    GAZESPLAT_OT_import_result,
+    GAZESPLAT_OT_remove_job,
+    GAZESPLAT_OT_open_log,
+    GAZESPLAT_OT_import_portrait,
+    GAZESPLAT_FH_portrait,
+    GAZESPLAT_OT_delete_portrait,
+    GAZESPLAT_OT_look_at_object,
+    GAZESPLAT_OT_look_at_camera,
+    GAZESPLAT_OT_look_at_nothing,
+    GAZESPLAT_OT_add_saccades,
+    GAZESPLAT_OT_add_blinks,
+    GAZESPLAT_OT_add_head_drift,
+    GAZESPLAT_OT_clear_generated,
+    GAZESPLAT_OT_set_up_render,
+    GAZESPLAT_OT_examine_backend,
+)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drag a portrait.ply into the 3D view."""
+from __future__ import annotations
+
+import bpy
+
+
+class GAZESPLAT_FH_portrait(bpy.types.FileHandler):
+    """Offers GazeSplat's import for a PLY that is dropped into a 3D view."""
+
+    bl_idname = "GAZESPLAT_FH_portrait"
+    bl_label = "GazeSplat Portrait"
+    bl_import_operator = "gazesplat.import_portrait"
+    bl_file_extensions = ".ply"
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        return context.area is not None and context.area.type == "VIEW_3D"

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a finished reconstruction into the scene."""
+from __future__ import annotations
+
+import bpy
+
+from ..gazesplat_addon import api
+from .base import Verb
+
+
+class GAZESPLAT_OT_import_result(Verb, bpy.types.Operator):
+    """Bring the finished portrait into the scene"""
+
+    bl_idname = "gazesplat.import_result"
+    bl_label = "Import Finished Portrait"
+
+    job: bpy.props.StringProperty(name="Job", description="Name of the job's folder", options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if context.mode == "OBJECT":
+            return True
+        cls.poll_message_set("Leave edit mode first")
+        return False
+
+    def run(self, context: bpy.types.Context) -> str:
+        return f"{api.job(self.job).import_result(scene=context.scene).name} is in the scene"

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start making a portrait from a photo."""
+from __future__ import annotations
+
+import bpy
+
+from ..gazesplat_addon import api
+from .base import Verb
+
+
+class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
+    """Make a portrait from a photo of one face. It runs beside Blender: go on working, the panel shows the progress"""
+
+    bl_idname = "gazesplat.reconstruct"
+    bl_label = "Reconstruct Portrait"
+    bl_options = {"REGISTER"}  # the portrait is imported later, by an operator with an undo step of its own
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    quality: bpy.props.EnumProperty(name="Quality", items=api.QUALITY_ITEMS, default="standard",
+                                    description="How many splats, and how long it takes")
+    seed: bpy.props.IntProperty(name="Seed", default=0, min=0, description="The same photo, settings and seed give the same portrait")
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if self.filepath:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def run(self, context: bpy.types.Context) -> str:
+        job = api.reconstruct(self.filepath, wait=False, quality=self.quality, seed=self.seed)
+        api.show_progress(job, when_done=import_into_open_file)
+        return f"Reconstructing {job.photo_name}"
+
+
+def import_into_open_file(job_id: str) -> None:
+    """Import the finished portrait with an undo step, as if the artist had clicked; called by a timer."""
+    window = bpy.context.window_manager.windows[0]
+    with bpy.context.temp_override(window=window):
+        if bpy.ops.gazesplat.import_result.poll():
+            bpy.ops.gazesplat.import_result("EXEC_DEFAULT", True, job=job_id)

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Set the scene so that F12 shows what was reconstructed."""
+from __future__ import annotations
+
+import bpy
+
+from .base import PortraitVerb, chosen_portrait
+
+
+class GAZESPLAT_OT_set_up_render(PortraitVerb, bpy.types.Operator):
+    """Set engine, samples, light paths and colour so that a render shows the portrait's true colours"""
+
+    bl_idname = "gazesplat.set_up_render"
+    bl_label = "Set Up Render"
+
+    engine: bpy.props.EnumProperty(name="Engine", default="cycles", items=(
+        ("cycles", "Cycles", "Exact also where portraits and other objects overlap, with motion blur; slow without a GPU"),
+        ("eevee", "EEVEE", "Nearly as exact and fast on a GPU; portraits sort as a whole")))
+
+    def run(self, context: bpy.types.Context) -> str:
+        changes = chosen_portrait(context).setup_render(engine=self.engine)
+        return f"Render set up, {len(changes)} settings changed: " + "; ".join(changes) if changes else "The render was set up already"

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nouns: the sidebar tab GazeSplat in the 3D view. ``draw`` only: panels name operators by idname and write nothing."""
+from __future__ import annotations
+
+import bpy
+
+from .backend import GAZESPLAT_PT_backend
+from .eyes import GAZESPLAT_PT_eyes
+from .motion import GAZESPLAT_PT_motion
+from .next_step import GAZESPLAT_PT_next_step
+from .photo import GAZESPLAT_PT_photo
+from .render import GAZESPLAT_PT_render
+
+# In the order in which they stand in the sidebar.
+CLASSES = (GAZESPLAT_PT_next_step, GAZESPLAT_PT_photo, GAZESPLAT_PT_eyes, GAZESPLAT_PT_motion, GAZESPLAT_PT_render, GAZESPLAT_PT_backend)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

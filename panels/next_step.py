@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What to do next, in one sentence, and the jobs that run."""
+from __future__ import annotations
+
+import bpy
+
+from ..gazesplat_addon import backend_status, live_jobs, motion
+from ..gazesplat_addon.portrait import Portrait
+from ..gazesplat_addon.scene import render_settings, store
+from .base import SidebarPanel, chosen_portrait, sentence
+from .job_list import draw_jobs
+
+
+class GAZESPLAT_PT_next_step(SidebarPanel, bpy.types.Panel):
+    """The tab's first panel."""
+
+    bl_label = "GazeSplat"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        sentence(self.layout, context, next_step(context.scene, chosen_portrait(context)), icon="INFO")
+        draw_jobs(self.layout, context, live_jobs.watched())
+
+
+def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
+    """Return what to do next, in one sentence."""
+    jobs = live_jobs.watched()
+    if portrait is None and any(not job.ended for job in jobs):
+        return "Your portrait is being made: go on working meanwhile."
+    if portrait is None and any(job.state == "done" for job in jobs):
+        return "Import the finished portrait."
+    if portrait is None and store.portraits_in(scene):
+        return "Select the portrait you want to direct."
+    if portrait is None and backend_status.missing() is not None:
+        return "Set up the backend to make portraits (see Backend below), or import a portrait.ply."
+    if portrait is None:
+        return "Choose a photo of one face and press Reconstruct, or import a portrait.ply."
+    if not portrait.rigged:
+        return "This splat has no eyes to direct: import a portrait.ply with its sidecar files."
+    if not motion.generated_range(portrait.root):
+        return "Give the eyes a target, then bring them to life: Motion adds saccades, blinks and head drift."
+    if render_settings.render_problems(scene):
+        return "Press Set Up Render, so that F12 shows what you see."
+    return "Press F12 to render, or change the seed until the motion is right."

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a photo to a portrait, or a portrait from disk."""
+from __future__ import annotations
+
+import bpy
+
+from ..gazesplat_addon import backend_status
+from .base import SidebarPanel
+
+
+class GAZESPLAT_PT_photo(SidebarPanel, bpy.types.Panel):
+    """Photo, quality, Reconstruct; Import."""
+
+    bl_label = "New Portrait"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = context.scene.gazesplat
+        column = layout.column()
+        column.active = column.enabled = backend_status.missing() is None
+        column.prop(settings, "photo")
+        column.prop(settings, "quality")
+        button = column.operator("gazesplat.reconstruct", text="Reconstruct" if settings.photo else "Choose Photo and Reconstruct...",
+                                 icon="USER")
+        button.filepath = settings.photo
+        button.quality = settings.quality
+        layout.operator("gazesplat.import_portrait", text="Import portrait.ply...", icon="IMPORT")

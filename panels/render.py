@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands between the scene and a true picture."""
+from __future__ import annotations
+
+import bpy
+
+from ..gazesplat_addon.scene import render_settings, store
+from .base import SidebarPanel, sentence
+
+
+class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
+    """Set up the render, and warnings while it is not."""
+
+    bl_label = "Render"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return bool(store.splat_roots_in(context.scene))
+
+    def draw(self, context: bpy.types.Context) -> None:
+        row = self.layout.row(align=True)
+        row.operator("gazesplat.set_up_render", text="Set Up Cycles").engine = "cycles"
+        row.operator("gazesplat.set_up_render", text="Set Up EEVEE").engine = "eevee"
+        problems = render_settings.render_problems(context.scene)
+        for problem in problems:
+            sentence(self.layout, context, problem, icon="ERROR")
+        if not problems:
+            self.layout.label(text="Ready to render", icon="CHECKMARK")
