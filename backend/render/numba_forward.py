@@ -57,6 +57,14 @@ def list_strip(pair_rows, first, count, strip, members):
     return found
 
 
+@inline
+def copy_strip(source, target):
+    """Copy one plane of a strip; both are (STRIP, TILE)."""
+    for y in range(STRIP):
+        for x in range(TILE):
+            target[y, x] = source[y, x]
+
+
 @kernel
 def blend_tiles(worker, workers, counter, tiles, starts, pair_splat, pair_rows, order, rows, limits, background, width,
                 height, rgba, depth, matte_of, mattes):
@@ -99,10 +107,10 @@ def blend_tiles(worker, workers, counter, tiles, starts, pair_splat, pair_rows, 
                 if (unfinished >> strip) & 1 == 0:
                     continue
                 found = list_strip(pair_rows, first, count, strip, members)
-                for y in range(STRIP):
-                    for x in range(TILE):
-                        through[y, x], red[y, x] = sums[strip, 0, y, x], sums[strip, 1, y, x]
-                        green[y, x], blue[y, x] = sums[strip, 2, y, x], sums[strip, 3, y, x]
+                copy_strip(sums[strip, 0], through)
+                copy_strip(sums[strip, 1], red)
+                copy_strip(sums[strip, 2], green)
+                copy_strip(sums[strip, 3], blue)
                 for member in range(found):
                     j = members[member]
                     mx, my = block[j, MX], block[j, MY] - np.float32(strip * STRIP)
@@ -126,13 +134,15 @@ def blend_tiles(worker, workers, counter, tiles, starts, pair_splat, pair_rows, 
                             if depth is not None:
                                 depth_sums[strip * STRIP + y, x] += weight * z
                                 matte_sums[plane, strip * STRIP + y, x] += weight
-                most = zero
+                copy_strip(through, sums[strip, 0])
+                copy_strip(red, sums[strip, 1])
+                copy_strip(green, sums[strip, 2])
+                copy_strip(blue, sums[strip, 3])
+                open_pixels = 0
                 for y in range(STRIP):
                     for x in range(TILE):
-                        most = max(most, through[y, x])
-                        sums[strip, 0, y, x], sums[strip, 1, y, x] = through[y, x], red[y, x]
-                        sums[strip, 2, y, x], sums[strip, 3, y, x] = green[y, x], blue[y, x]
-                if most <= stop:
+                        open_pixels += through[y, x] > stop
+                if open_pixels == 0:
                     unfinished &= ~(1 << strip)
             first += count
         for y in range(min(TILE, height - top)):
