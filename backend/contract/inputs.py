@@ -26,7 +26,8 @@ def copy_input(source: Path, folder: Path) -> str:
         (folder / paths.INPUT).mkdir(exist_ok=True)
         shutil.copyfile(source, folder / relative)
     except OSError as error:
-        if error.filename == str(source):
+        # When writing fails, shutil names both files; when reading fails, only the source.
+        if error.filename == str(source) and error.filename2 is None:
             raise GazeSplatError("unreadable-file", f"The file {source} cannot be read: {error.strerror}.",
                                  "Check its permissions, or make a copy of it and use that.") from error
         raise explain_os_error(error, place_chosen=True) or error from error

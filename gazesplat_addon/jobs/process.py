@@ -53,7 +53,13 @@ def start(python: Path, folder: Path) -> subprocess.Popen:
                                  "Check the path in the preferences, or set the backend up again.") from error
         raise explain_os_error(error) or error from error
     mark = ProcessMark(process.pid, start_mark(process.pid) or "")
-    paths.write_json_atomically(folder / paths.PID, asdict(mark))
+    try:
+        paths.write_json_atomically(folder / paths.PID, asdict(mark))
+    except OSError as error:
+        # Without its mark nobody could find or stop it again.
+        kill(mark)
+        process.wait()
+        raise explain_os_error(error) or error from error
     return process
 
 

@@ -6,6 +6,7 @@ All that matters is in the folder, so that a job is found again after Blender re
 """
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -23,6 +24,9 @@ ENDED = frozenset({DONE, FAILED, CANCELLED, CRASHED})
 # A stage answers the cancel file at its next report; signals follow only if it does not.
 INTERRUPT_AFTER_S = 1.5
 KILL_AFTER_S = 4.0
+
+# Bytes; with less than this, a terminal event and a log may not have found room.
+_SPACE_FOR_LAST_WORDS = 65_536
 
 
 class Job:
@@ -140,13 +144,19 @@ class Job:
         if self.cancel_requested:
             self.state = CANCELLED
             return
+        self.error = self._explain_crash()
+        self.state = CRASHED
+
+    def _explain_crash(self) -> GazeSplatError:
+        if shutil.disk_usage(self.folder).free < _SPACE_FOR_LAST_WORDS:
+            return GazeSplatError("disk-full", "The disk is full: the backend could not even write its last words.",
+                                  "Free some space, then start the reconstruction again.")
         last_words = log_tail(self.folder)
         code = self._process.returncode if self._process is not None else None
         how = f" (exit code {code})" if code is not None else ""
-        self.error = GazeSplatError("crashed", f"The backend stopped without a word{how}.",
-                                    f"The end of {self.folder / paths.LOG}:\n{last_words}" if last_words
-                                    else "It left no log: run the doctor in the preferences.")
-        self.state = CRASHED
+        return GazeSplatError("crashed", f"The backend stopped without a word{how}.",
+                              f"The end of {self.folder / paths.LOG}:\n{last_words}" if last_words
+                              else "It left no log: run the doctor in the preferences.")
 
     def _set_deadlines(self) -> None:
         now = time.monotonic()

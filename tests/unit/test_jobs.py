@@ -2,6 +2,7 @@
 """The process boundary with real child processes: the dummy backend plays stories, the add-on's end watches."""
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -117,6 +118,28 @@ def test_crash_shows_the_end_of_the_log(tell):
     assert job.error.code == "crashed"
     assert "last words" in job.error.hint
     assert Job(job.folder).state == state.CRASHED
+
+
+def test_crash_on_a_full_disk_says_so(tell, monkeypatch):
+    monkeypatch.setattr(state.shutil, "disk_usage", lambda folder: state.shutil._ntuple_diskusage(1, 1, 0))
+    job = tell({"do": "stage", "name": "only"}, {"do": "abort"})
+    assert job.wait(LONG_S) == state.CRASHED
+    assert job.error.code == "disk-full"
+
+
+def test_process_that_cannot_be_marked_does_not_run_on(tmp_path, monkeypatch):
+    job = Job(create_job(tmp_path, "dummy", options={"story": [{"do": "sleep", "seconds": 100.0}]}))
+    started = []
+
+    def refuse(path: Path, fields: dict) -> None:
+        started.append(fields["pid"])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(process.paths, "write_json_atomically", refuse)
+    with pytest.raises(GazeSplatError) as refusal:
+        job.start(PYTHON)
+    assert refusal.value.code == "disk-full"
+    assert start_mark(started[0]) is None
 
 
 def test_cancel_is_answered_at_the_next_report(tell):
