@@ -16,6 +16,8 @@ STILL_IRIS_RADII = 0.35      # skin this close to the margin moves with it as on
 FLAT_SHARE = 0.45            # the lid sphere continues flat below this share of its radius
 TAPER_POWER = 0.8            # how lid follow fades towards the corners
 LASH_CORNER_SHARE = 0.2      # lashes at the outer corner turn this much less
+OVERLAP_FROM_SHARE = 0.2     # the overlap of a closed upper lid grows from here to the outer corner
+OVERLAP_END_IRIS_RADII = 1.35  # and is gone this far beyond it
 LASH_LIFT_M = 0.0003         # lashes stand this far in front of the skin
 
 
@@ -78,7 +80,7 @@ def margins(rig: EyeRig, x: np.ndarray, yaw_rad: float, pitch_rad: float, blink:
     lower = np.minimum(lower + blink * blink * rig.zip_share * (closing - lower), upper)
     r = rig.iris_radius_m
     beyond = (share - 1.0) * abs(width)
-    ramp = smoothstep(0.5, 0.95, share) * (1.0 - smoothstep(0.1 * r, 1.3 * r, beyond))
+    ramp = smoothstep(OVERLAP_FROM_SHARE, 1.0, share) * (1.0 - smoothstep(0.0, OVERLAP_END_IRIS_RADII * r, beyond))
     upper = upper + blink * (lower - upper) - blink * blink * rig.overlap * r * ramp
     return Margins(upper_rest, lower_rest, upper, lower)
 
