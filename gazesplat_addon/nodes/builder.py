@@ -7,7 +7,7 @@ written is what Blender evaluates.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import bpy
 
@@ -123,11 +123,11 @@ class Builder:
         """Return the declared inputs by name."""
         return self.outputs("NodeGroupInput")
 
-    def finish(self, **results: Value) -> None:
-        """Connect the declared outputs, spaces in their names written as underscores, and lay the nodes out."""
+    def finish(self, results: Mapping[str, Value]) -> None:
+        """Connect the declared outputs and lay the nodes out."""
         node = self.tree.nodes.new("NodeGroupOutput")
         for name, value in results.items():
-            self._put(node.inputs[name.replace("_", " ")], value)
+            self._put(node.inputs[name], value)
         arrange(self.tree)
 
     # ------------------------------------------------------------ nodes
@@ -159,12 +159,12 @@ class Builder:
         node = self.raw(kind, *inputs, **properties)
         return {socket.name: Value(self, socket) for socket in node.outputs if socket.enabled and socket.type != "CUSTOM"}
 
-    def group(self, tree: bpy.types.NodeTree, **inputs: Operand) -> dict[str, Value]:
-        """Add an instance of a node group; spaces in input names are written as underscores."""
+    def group(self, tree: bpy.types.NodeTree, inputs: Mapping[str, Operand]) -> dict[str, Value]:
+        """Add an instance of a node group and return its outputs by name. What is not given keeps the group's default."""
         kind = "ShaderNodeGroup" if self.tree.bl_idname == "ShaderNodeTree" else "GeometryNodeGroup"
         node = self.raw(kind, node_tree=tree)
         for name, value in inputs.items():
-            self._put(node.inputs[name.replace("_", " ")], value)
+            self._put(node.inputs[name], value)
         return {socket.name: Value(self, socket) for socket in node.outputs if socket.enabled and socket.type != "CUSTOM"}
 
     # ------------------------------------------------------------ arithmetic
@@ -225,6 +225,38 @@ class Builder:
         """Return the natural logarithm, 0 for numbers that have none."""
         return self.math("LOGARITHM", a, 2.718281828459045)
 
+    def power(self, base: Operand, exponent: Operand) -> Value:
+        """Return base ** exponent."""
+        return self.math("POWER", base, exponent)
+
+    def exp(self, a: Operand) -> Value:
+        """Return e ** a."""
+        return self.math("EXPONENT", a)
+
+    def absolute(self, a: Operand) -> Value:
+        """Return the magnitude of a number."""
+        return self.math("ABSOLUTE", a)
+
+    def length(self, a: Operand) -> Value:
+        """Return the length of a vector."""
+        return self.vector_math("LENGTH", a)
+
+    def smoothstep(self, low: Operand, high: Operand, x: Operand) -> Value:
+        """Return the Hermite step of x from 0 at ``low`` to 1 at ``high``, low < high."""
+        return self.node("ShaderNodeMapRange", x, low, high, 0.0, 1.0, interpolation_type="SMOOTHSTEP", clamp=True)
+
+    def rotate(self, vector: Operand, rotation: Value) -> Value:
+        """Return the vector turned by a rotation."""
+        return self.node("FunctionNodeRotateVector", vector, rotation)
+
+    def axis_angle(self, axis: Operand, angle_rad: Operand) -> Value:
+        """Return a rotation about an axis."""
+        return self.node("FunctionNodeAxisAngleToRotation", axis, angle_rad)
+
+    def position(self) -> Value:
+        """Return the position field."""
+        return self.node("GeometryNodeInputPosition")
+
     def switch(self, condition: Value, if_true: Operand, if_false: Operand, kind: str) -> Value:
         """Return one of two values of socket type ``kind`` ("FLOAT", "VECTOR", "GEOMETRY", "ROTATION")."""
         return self.node("GeometryNodeSwitch", condition, if_false, if_true, input_type=kind)
@@ -245,6 +277,13 @@ class Builder:
         compat.set_remove_attribute_wildcard(node)
         self._put(node.inputs["Geometry"], geometry)
         self._put(node.inputs["Name"], pattern)
+        return Value(self, node.outputs[0])
+
+    def join(self, *geometries: Value) -> Value:
+        """Return all geometries as one; attributes that one of them lacks become zero there."""
+        node = self.tree.nodes.new("GeometryNodeJoinGeometry")
+        for geometry in reversed(geometries):   # the newest link of a multi-input comes first
+            self._put(node.inputs[0], geometry)
         return Value(self, node.outputs[0])
 
     def capture(self, geometry: Value, **fields: tuple[str, Value]) -> tuple[Value, dict[str, Value]]:

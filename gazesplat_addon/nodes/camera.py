@@ -42,12 +42,12 @@ def _build(b: Builder) -> None:
     lens = b.outputs("GeometryNodeCameraInfo", camera)
     entries = b.outputs("FunctionNodeSeparateMatrix", lens["Projection Matrix"])
     parallel = b.switch(lens["Is Orthographic"], 1.0, 0.0, "FLOAT")
-    b.finish(
-        To_Camera=to_camera,
-        To_Object=to_object,
-        Position=b.node("FunctionNodeTransformPoint", (0.0, 0.0, 0.0), to_object),
-        Backward=b.node("FunctionNodeTransformDirection", (0.0, 0.0, 1.0), to_object),
-        Focal=b.vector(entries["Column 1 Row 1"], entries["Column 2 Row 2"], 0.0),
-        Offset=b.vector(entries["Column 3 Row 1"], entries["Column 3 Row 2"], 0.0),
-        Parallel=parallel,
-    )
+    b.finish({
+        "To Camera": to_camera,
+        "To Object": to_object,
+        "Position": b.node("FunctionNodeTransformPoint", (0.0, 0.0, 0.0), to_object),
+        "Backward": b.node("FunctionNodeTransformDirection", (0.0, 0.0, 1.0), to_object),
+        "Focal": b.vector(entries["Column 1 Row 1"], entries["Column 2 Row 2"], 0.0),
+        "Offset": b.vector(entries["Column 3 Row 1"], entries["Column 3 Row 2"], 0.0),
+        "Parallel": parallel,
+    })

@@ -29,7 +29,7 @@ def _build(b: Builder) -> None:
     shades = given["Shade"].xyz()
     shown = [b.maximum(c, 0.0) * b.math("EXPONENT", s) for c, s in zip(channels, shades, strict=True)]
     linear = b.vector(*(_decode_srgb(b, c) for c in shown))
-    b.finish(Colour=b.switch(given["Scene Linear"], linear, b.vector(*shown), "VECTOR"))
+    b.finish({"Colour": b.switch(given["Scene Linear"], linear, b.vector(*shown), "VECTOR")})
 
 
 def _decode_srgb(b: Builder, value: Value) -> Value:

@@ -69,7 +69,7 @@ def _build(b: Builder) -> None:
     quads, x, y = quads_on_points(b, points, kept["axis_1"], kept["axis_2"])
     uv = b.vector(x * kept["reach"], y * kept["reach"], given["Alpha Cap"])
     quads = b.store(quads, attributes.QUAD_UV, uv, "FLOAT_VECTOR")
-    b.finish(Geometry=b.node("GeometryNodeSetMaterial", quads, None, given["Material"]))
+    b.finish({"Geometry": b.node("GeometryNodeSetMaterial", quads, None, given["Material"])})
 
 
 def _ellipse(b: Builder, given: dict[str, Value]) -> tuple[Value, Value, Value, Value]:

@@ -38,7 +38,7 @@ def _build(b: Builder, degree: int) -> None:
     for index, weight in enumerate(_basis(b, direction, degree)):
         term = b.attribute(attributes.HARMONIC.format(index), "FLOAT_VECTOR") * weight
         colour = term if colour is None else colour + term
-    b.finish(Colour=colour)
+    b.finish({"Colour": colour})
 
 
 def _basis(b: Builder, direction: Value, degree: int) -> list[Value]:

@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The modifier's tree of one portrait: factors, rig, colour, and one of two displays."""
+"""The modifier's tree of one portrait: factors, rig, colour, and one of two displays.
+
+Pose scalars and render settings are inputs of the tree, which drivers write. What makes this portrait
+this portrait are values on the sockets of its two eye groups.
+"""
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 import bpy
 
+from ..rig.parts import SIDES, code
+from ..rig.sidecar import EyeRig, PortraitRig
 from . import attributes
 from .builder import Builder, Value
 from .camera import camera_group
 from .colour import colour_group
 from .ewa_quads import ewa_quads_group
+from .eye_constants import eye_constants
+from .eye_pose import POSE_SOCKETS, eye_pose_group
 from .harmonics import harmonics_group
 from .library import new_group
 from .view_discs import view_discs_group
@@ -17,16 +27,59 @@ VERSION = 1
 GROUP_NAME = "GazeSplat Portrait"
 
 
-def portrait_tree(name: str, degree: int) -> bpy.types.NodeTree:
-    """Return a new modifier tree named after the portrait, for splats with harmonics of ``degree`` 0..3."""
-    tree = new_group(GROUP_NAME, VERSION, lambda b: _build(b, degree))
+LETTERS = {"left": "L", "right": "R"}
+_POSE_INPUTS = {
+    "Yaw": (0.0, "Degrees to the subject's left, relative to the photo; driven"),
+    "Pitch": (0.0, "Degrees up, relative to the photo; driven"),
+    "Blink": (0.0, "Closed share of the opening: 0 as photographed, 1 shut; driven"),
+    "Pupil": (1.0, "Radius of the pupil relative to the photo; driven"),
+}
+
+
+def portrait_tree(name: str, degree: int, rig: PortraitRig | None = None) -> bpy.types.NodeTree:
+    """Return a new modifier tree named after the portrait, for splats with harmonics of ``degree`` 0..3.
+
+    Without a rig, or with one that has no eyes, the tree only shows the splats.
+    """
+    eyes = rig.eyes if rig is not None else {}
+    tree = new_group(GROUP_NAME, VERSION, lambda b: _build(b, degree, eyes))
     tree.name = f"GazeSplat {name}"
     tree.is_modifier = True
     return tree
 
 
-def _build(b: Builder, degree: int) -> None:
+def pose_input(name: str, side: str) -> str:
+    """Return the name of a pose input: ``pose_input("Yaw", "left")`` is "Yaw L"."""
+    return f"{name} {LETTERS[side]}"
+
+
+def posed_points(b: Builder, geometry: Value, given: Mapping[str, Value], eyes: Mapping[str, EyeRig]) -> Value:
+    """Return the points as posed, with their factors in ``gs_m1..3``. Splats of the head do not pay for the rig."""
+    for name, column in zip(attributes.FACTORS, factor_columns(b), strict=True):
+        geometry = b.store(geometry, name, column, "FLOAT_VECTOR")
+    geometry = b.store(geometry, attributes.TURN, b.axis_angle((0.0, 0.0, 1.0), 0.0), "QUATERNION")
+    group = b.attribute(attributes.GROUP, "INT")
+    done, rest = [], geometry
+    for side, eye in eyes.items():
+        low = code(side, 0)
+        chosen = b.outputs("GeometryNodeSeparateGeometry", rest, (group > low).both(group < low + 10), domain="POINT")
+        pose = {name: given[pose_input(name, side)] for name in POSE_SOCKETS}
+        inputs = {"Geometry": chosen["Selection"], "Side": SIDES[side], **pose, **eye_constants(eye)}
+        done.append(b.group(eye_pose_group(), inputs)["Geometry"])
+        rest = chosen["Inverted"]
+    return b.join(*done, rest)
+
+
+def declare_pose_inputs(b: Builder, sides: Iterable[str]) -> None:
+    """Declare "Yaw L", "Pitch L", ... for each side."""
+    for side in sides:
+        for name, (default, description) in _POSE_INPUTS.items():
+            b.input(pose_input(name, side), "Float", default, description=description)
+
+
+def _build(b: Builder, degree: int, eyes: Mapping[str, EyeRig]) -> None:
     b.input("Geometry", "Geometry")
+    declare_pose_inputs(b, eyes)
     b.input("Exact in Viewport", "Bool", False, description="Show in the viewport what F12 renders, as seen from the scene's camera")
     b.input("Sort", "Bool", False, description="Sort back to front: needed by EEVEE, wrong for motion blur in Cycles")
     b.input("Scene Linear", "Bool", False, description="Decode colours to scene-linear, for rendering without GazeSplat's compositor nodes")
@@ -39,19 +92,22 @@ def _build(b: Builder, degree: int) -> None:
     b.output("Geometry", "Geometry")
     given = b.group_inputs()
 
-    camera = b.group(camera_group())
-    geometry = given["Geometry"]
+    geometry, columns = given["Geometry"], factor_columns(b)
+    if eyes:
+        geometry = posed_points(b, geometry, given, eyes)
+        columns = tuple(b.attribute(name, "FLOAT_VECTOR") for name in attributes.FACTORS)
+    camera = b.group(camera_group(), {})
     base = b.attribute(attributes.BASE, "FLOAT_COLOR")
-    splat = {name: column for name, column in zip(("M1", "M2", "M3"), factor_columns(b), strict=True)}
-    splat["Opacity"] = b.outputs("FunctionNodeSeparateColor", base)["Alpha"]
-    splat["Colour"] = _colour(b, given, camera, base, degree)
-
-    exact = b.group(ewa_quads_group(), Geometry=geometry, **splat, **{k: v for k, v in camera.items() if k not in ("Position", "Backward")},
-                    Resolution=b.vector(given["Resolution X"], given["Resolution Y"], 0.0), Low_Pass=given["Low Pass"],
-                    Alpha_Cap=given["Alpha Cap"], Sort=given["Sort"], Material=given["Material"])
-    discs = b.group(view_discs_group(), Geometry=geometry, **splat, Material=given["Viewport Material"])
+    splat = {"Geometry": geometry, **dict(zip(("M1", "M2", "M3"), columns, strict=True)),
+             "Opacity": b.outputs("FunctionNodeSeparateColor", base)["Alpha"],
+             "Colour": _colour(b, given, camera, base, degree, posed=bool(eyes))}
+    view = {name: camera[name] for name in ("To Camera", "To Object", "Focal", "Offset", "Parallel")}
+    settings = {name: given[name] for name in ("Low Pass", "Alpha Cap", "Sort", "Material")}
+    resolution = b.vector(given["Resolution X"], given["Resolution Y"], 0.0)
+    exact = b.group(ewa_quads_group(), {**splat, **view, **settings, "Resolution": resolution})
+    discs = b.group(view_discs_group(), {**splat, "Material": given["Viewport Material"]})
     cheap = b.node("FunctionNodeBooleanMath", b.node("GeometryNodeIsViewport"), given["Exact in Viewport"], operation="NIMPLY")
-    b.finish(Geometry=b.switch(cheap, discs["Geometry"], exact["Geometry"], "GEOMETRY"))
+    b.finish({"Geometry": b.switch(cheap, discs["Geometry"], exact["Geometry"], "GEOMETRY")})
 
 
 def factor_columns(b: Builder) -> tuple[Value, Value, Value]:
@@ -62,12 +118,14 @@ def factor_columns(b: Builder) -> tuple[Value, Value, Value]:
     return tuple(b.node("FunctionNodeRotateVector", axis, rotation) for axis in axes)
 
 
-def _colour(b: Builder, given: dict[str, Value], camera: dict[str, Value], base: Value, degree: int) -> Value:
-    inputs = {"Base": base, "Shade": b.attribute(attributes.SHADE, "FLOAT_VECTOR"), "Scene_Linear": given["Scene Linear"]}
+def _colour(b: Builder, given: Mapping[str, Value], camera: Mapping[str, Value], base: Value, degree: int, *, posed: bool) -> Value:
+    inputs = {"Base": base, "Scene Linear": given["Scene Linear"]}
+    if posed:
+        inputs["Shade"] = b.attribute(attributes.SHADE, "FLOAT_VECTOR")
     if degree:
         # A parallel camera sees every splat from the same side.
-        outward = b.node("GeometryNodeInputPosition") - camera["Position"]
+        outward = b.position() - camera["Position"]
         direction = b.node("ShaderNodeMix", camera["Parallel"], outward, -camera["Backward"], data_type="VECTOR")
-        turn = b.attribute(attributes.TURN, "QUATERNION")
-        inputs["Harmonics"] = b.group(harmonics_group(degree), Direction=direction, Turn=turn)["Colour"]
-    return b.group(colour_group(), **inputs)["Colour"]
+        turn = {"Turn": b.attribute(attributes.TURN, "QUATERNION")} if posed else {}
+        inputs["Harmonics"] = b.group(harmonics_group(degree), {"Direction": direction, **turn})["Colour"]
+    return b.group(colour_group(), inputs)["Colour"]

@@ -30,12 +30,12 @@ def _build_splat(b: Builder) -> None:
     alpha = b.minimum(b.math("EXPONENT", (x * x + y * y) * -0.5) * splat["Alpha"], cap)
     alpha = alpha * b.math("GREATER_THAN", alpha, ALPHA_CUT)
     film = b.node("ShaderNodeMixShader", alpha, b.node("ShaderNodeBsdfTransparent"), b.node("ShaderNodeEmission", splat["Color"], 1.0))
-    b.finish(Shader=film)
+    b.finish({"Shader": film})
 
 
 def _build_disc(b: Builder) -> None:
     b.output("Shader", "Shader")
-    b.finish(Shader=b.node("ShaderNodeEmission", _attribute(b, attributes.QUAD_COLOUR)["Color"], 1.0))
+    b.finish({"Shader": b.node("ShaderNodeEmission", _attribute(b, attributes.QUAD_COLOUR)["Color"], 1.0)})
 
 
 def _attribute(b: Builder, name: str) -> dict[str, Value]:

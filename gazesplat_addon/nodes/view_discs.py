@@ -52,4 +52,4 @@ def _build(b: Builder) -> None:
     points = b.store(points, attributes.QUAD_COLOUR, kept["colour"], "FLOAT_COLOR")
     quads, _, _ = quads_on_points(b, points, kept["side_1"], kept["side_2"])
     quads = b.remove(quads, attributes.QUAD_UV)
-    b.finish(Geometry=b.node("GeometryNodeSetMaterial", quads, None, given["Material"]))
+    b.finish({"Geometry": b.node("GeometryNodeSetMaterial", quads, None, given["Material"])})

@@ -11,8 +11,8 @@ import numpy as np
 from gazesplat.backend.render import reference
 from gazesplat.backend.render.interface import Camera, RenderSettings
 from gazesplat.gazesplat_addon.scene import render_settings
+from gazesplat.gazesplat_addon.splat import harmonics
 from gazesplat.gazesplat_addon.splat.arrays import Splats
-from gazesplat.gazesplat_addon.splat.harmonics import evaluate_colours
 from mathutils import Matrix
 
 
@@ -96,7 +96,7 @@ def reference_picture(scene: bpy.types.Scene, carrier: bpy.types.Object, splats:
     world = np.array(carrier.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world)
     eye = camera.position if not camera.orthographic else camera.position - 1e6 * camera.w2c[2, :3]
     local_eye = (np.linalg.inv(world) @ np.append(eye, 1.0))[:3]
-    colours = np.asarray(evaluate_colours(splats, splats.means, local_eye, np.broadcast_to(np.eye(3), (len(splats), 3, 3))))
+    colours = np.asarray(harmonics.colours(splats, splats.means, local_eye, np.broadcast_to(np.eye(3), (len(splats), 3, 3))))
     means = splats.means @ world[:3, :3].T + world[:3, 3]
     posed = Posed(means, world[:3, :3] @ splats.linear_factors(), splats.opacities, change(colours) if change else colours,
                   np.zeros(len(splats), np.uint8))
