@@ -11,20 +11,29 @@ from numba import carray
 
 from .numba_bins import BLUE, DEPTH, GREEN, MX, MY, Q0, QA, QB, QC, RED
 from .numba_forward import BLOCK, copy_strip, exp_of_eight, gather_block, list_strip
-from .numba_options import STRIP, STRIP_PIXELS, TILE, kernel, stack_floats, take_next
+from .numba_options import STRIP, STRIP_PIXELS, TILE, inline, kernel, stack_floats, take_next
 
 # Columns of a pair's gradient: sums over its pixels of dL/d(ln alpha) times 1, dx, dy, dx^2, dx dy, dy^2,
 # then the gradient of its colour.
 SUM_1, SUM_X, SUM_Y, SUM_XX, SUM_XY, SUM_YY, SUM_RED = 0, 1, 2, 3, 4, 5, 6
 GRADIENT_COLUMNS = 9
-_LANE_FLOATS = GRADIENT_COLUMNS * TILE
+
+
+@inline
+def sum_of_row(lanes, j, column):
+    """Return the sum of lanes[j, column, :]."""
+    total = np.float32(0.0)
+    for x in range(TILE):
+        total += lanes[j, column, x]
+    return total
 
 
 @kernel
-def blend_tiles_backward(worker, workers, counter, tiles, starts, pair_splat, pair_rows, rows, limits, width, height, rgba,
-                         d_rgba, pair_gradients):
+def blend_tiles_backward(worker, workers, counter, tiles, starts, pair_splat, pair_rows, pair_slot, rows, limits, width,
+                         height, rgba, d_rgba, pair_gradients):
     """Write pair_gradients (pairs, GRADIENT_COLUMNS) float32, zero where a pair was hidden, for d_rgba (H, W, 4).
 
+    pair_slot (pairs,) int32 says which row of pair_gradients a pair owns.
     rgba (H, W, 4) is the forward pass's picture, background included; the other arguments are the forward pass's.
 
     With weights w_i = T_i a_i and values v_i = colour . d_rgb + d_alpha, the loss moves with a_i by
@@ -36,10 +45,13 @@ def blend_tiles_backward(worker, workers, counter, tiles, starts, pair_splat, pa
     one, zero = np.float32(1.0), np.float32(0.0)
     through = carray(stack_floats(STRIP_PIXELS), (STRIP, TILE))
     remaining = carray(stack_floats(STRIP_PIXELS), (STRIP, TILE))
-    lanes = carray(stack_floats(_LANE_FLOATS), (GRADIENT_COLUMNS, TILE))
+    d_log = carray(stack_floats(STRIP_PIXELS), (STRIP, TILE))
+    weights = carray(stack_floats(STRIP_PIXELS), (STRIP, TILE))
     strips = TILE // STRIP
     state, seeds = np.empty((strips, 2, STRIP, TILE), np.float32), np.empty((strips, 4, STRIP, TILE), np.float32)
     block, members = np.empty((BLOCK, DEPTH + 1), np.float32), np.empty(BLOCK + 1, np.int32)
+    # Sums stay apart by pixel column until a block is done: one sum across the columns instead of one a strip.
+    lanes = np.empty((BLOCK, GRADIENT_COLUMNS, TILE), np.float32)
     while True:
         turn = take_next(counter)
         if turn >= tiles.shape[0]:
@@ -62,6 +74,7 @@ def blend_tiles_backward(worker, workers, counter, tiles, starts, pair_splat, pa
         while first < last and unfinished != 0:
             count = min(BLOCK, last - first)
             gather_block(rows, pair_splat, first, count, left, top, block)
+            lanes[:count] = zero
             for strip in range(strips):
                 if (unfinished >> strip) & 1 == 0:
                     continue
@@ -73,9 +86,6 @@ def blend_tiles_backward(worker, workers, counter, tiles, starts, pair_splat, pa
                     mx, my = block[j, MX], block[j, MY] - np.float32(strip * STRIP)
                     qa, qb, qc, q0 = block[j, QA], block[j, QB], block[j, QC], block[j, Q0]
                     r, g, b = block[j, RED], block[j, GREEN], block[j, BLUE]
-                    for column in range(GRADIENT_COLUMNS):
-                        for x in range(TILE):
-                            lanes[column, x] = zero
                     for y in range(STRIP):
                         dy = np.float32(y) - my
                         slope, offset = qb * dy, qc * dy * dy + q0
@@ -86,27 +96,31 @@ def blend_tiles_backward(worker, workers, counter, tiles, starts, pair_splat, pa
                             before = through[y, x]
                             alpha = min(cap, uncapped) if (q >= q_cut and before > stop) else zero
                             weight = alpha * before
-                            d_red, d_green, d_blue = seeds[strip, 0, y, x], seeds[strip, 1, y, x], seeds[strip, 2, y, x]
-                            value = r * d_red + g * d_green + b * d_blue + seeds[strip, 3, y, x]
-                            rest = remaining[y, x] - weight * value
-                            through[y, x] = before - weight
-                            remaining[y, x] = rest
-                            d_log = weight * value - rest * alpha / (one - alpha)
-                            d_log = d_log if uncapped <= cap else zero
-                            lanes[SUM_1, x] += d_log
-                            lanes[SUM_X, x] += d_log * dx
-                            lanes[SUM_XX, x] += d_log * dx * dx
-                            lanes[SUM_Y, x] += d_log * dy
-                            lanes[SUM_XY, x] += d_log * dx * dy
-                            lanes[SUM_YY, x] += d_log * dy * dy
-                            lanes[SUM_RED, x] += weight * d_red
-                            lanes[SUM_RED + 1, x] += weight * d_green
-                            lanes[SUM_RED + 2, x] += weight * d_blue
-                    for column in range(GRADIENT_COLUMNS):
-                        total = zero
-                        for x in range(TILE):
-                            total += lanes[column, x]
-                        pair_gradients[first + j, column] += total
+                            value = weight * (r * seeds[strip, 0, y, x] + g * seeds[strip, 1, y, x]
+                                              + b * seeds[strip, 2, y, x] + seeds[strip, 3, y, x])
+                            rest = remaining[y, x] - value
+                            through[y, x], remaining[y, x], weights[y, x] = before - weight, rest, weight
+                            d_log[y, x] = value - rest * alpha / (one - alpha) if uncapped <= cap else zero
+                    for x in range(TILE):
+                        dx = np.float32(x) - mx
+                        total = by_y = by_yy = d_red = d_green = d_blue = zero
+                        for y in range(STRIP):
+                            dy = np.float32(y) - my
+                            total += d_log[y, x]
+                            by_y += d_log[y, x] * dy
+                            by_yy += d_log[y, x] * dy * dy
+                            d_red += weights[y, x] * seeds[strip, 0, y, x]
+                            d_green += weights[y, x] * seeds[strip, 1, y, x]
+                            d_blue += weights[y, x] * seeds[strip, 2, y, x]
+                        lanes[j, SUM_1, x] += total
+                        lanes[j, SUM_X, x] += total * dx
+                        lanes[j, SUM_Y, x] += by_y
+                        lanes[j, SUM_XX, x] += total * dx * dx
+                        lanes[j, SUM_XY, x] += by_y * dx
+                        lanes[j, SUM_YY, x] += by_yy
+                        lanes[j, SUM_RED, x] += d_red
+                        lanes[j, SUM_RED + 1, x] += d_green
+                        lanes[j, SUM_RED + 2, x] += d_blue
                 copy_strip(through, state[strip, 0])
                 copy_strip(remaining, state[strip, 1])
                 open_pixels = 0
@@ -115,4 +129,7 @@ def blend_tiles_backward(worker, workers, counter, tiles, starts, pair_splat, pa
                         open_pixels += through[y, x] > stop
                 if open_pixels == 0:
                     unfinished &= ~(1 << strip)
+            for j in range(count):
+                for column in range(GRADIENT_COLUMNS):
+                    pair_gradients[pair_slot[first + j], column] = sum_of_row(lanes, j, column)
             first += count

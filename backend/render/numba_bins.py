@@ -80,23 +80,23 @@ def count_tiles(worker, workers, rows, width, height, tile_counts):
 
 
 @kernel
-def fill_tiles(worker, workers, rows, width, height, upper, lower, cursors, pair_splat, pair_rows, pairs_from, pair_of):
+def fill_tiles(worker, workers, rows, width, height, upper, lower, cursors, pair_splat, pair_rows, pairs_from, pair_slot):
     """List for each tile of the tile rows upper..lower the footprints that touch it, nearest first.
 
     cursors (workers, tiles) int64 say where each worker's share of each list begins, and are advanced.
     pair_splat int32 receives the footprint, pair_rows uint8 its first and last row inside the tile (4 bits each).
-    For a backward pass pair_of int32 receives the pairs of each footprint, one footprint after the other, and
-    pairs_from (count + 1,) int64 where those of each begin: it holds where each worker's begin at the worker's
-    first footprint when called. Both are None otherwise.
+    For a backward pass pair_slot int32 receives each pair's place in a list by footprint, and pairs_from
+    (count + 1,) int64 where those of each footprint begin; when called it holds that of each worker's first
+    footprint. Both are None otherwise.
     """
     across = (width + TILE - 1) >> TILE_BITS
     n = rows.shape[0]
-    if pair_of is not None:
+    if pair_slot is not None:
         listed = pairs_from[n * worker // workers]
     for k in range(n * worker // workers, n * (worker + 1) // workers):
         mx, my, ex = rows[k, MX], rows[k, MY], rows[k, EX]
         skew, spread, top_at = rows[k, SKEW], rows[k, SPREAD], rows[k, TOP]
-        if pair_of is not None:
+        if pair_slot is not None:
             pairs_from[k] = listed
         first, last = tile_columns(mx, ex, width)
         for column in range(first, last + 1):
@@ -108,8 +108,8 @@ def fill_tiles(worker, workers, rows, width, height, upper, lower, cursors, pair
                 slot = cursors[worker, tile]
                 cursors[worker, tile] = slot + 1
                 pair_splat[slot] = k
-                if pair_of is not None:
-                    pair_of[listed] = slot
+                if pair_slot is not None:
+                    pair_slot[slot] = listed
                     listed += 1
                 begin = max(top - (tile_row << TILE_BITS), 0)
                 end = min(bottom - (tile_row << TILE_BITS), TILE - 1)

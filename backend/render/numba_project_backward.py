@@ -5,14 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from .numba_backward import GRADIENT_COLUMNS, SUM_1, SUM_RED, SUM_X, SUM_XX, SUM_XY, SUM_Y, SUM_YY
-from .numba_bins import EX
 from .numba_options import kernel
 
 
 @kernel
-def footprints_backward(worker, workers, rank, rows, pairs_from, pair_of, pair_gradients, means, factors, opacities, w2c, lens,
+def sum_pairs(worker, workers, pairs_from, pair_gradients, sums_of):
+    """Add up each footprint's rows of pair_gradients into sums_of (count, GRADIENT_COLUMNS) float32."""
+    n = sums_of.shape[0]
+    for k in range(n * worker // workers, n * (worker + 1) // workers):
+        for column in range(GRADIENT_COLUMNS):
+            sums_of[k, column] = 0.0
+        for pair in range(pairs_from[k], pairs_from[k + 1]):
+            for column in range(GRADIENT_COLUMNS):
+                sums_of[k, column] += pair_gradients[pair, column]
+
+
+@kernel
+def footprints_backward(worker, workers, rank, sums_of, means, factors, opacities, w2c, lens,
                         limits, low_pass, antialiased, parallel, d_means, d_factors, d_opacities, d_colours, d_centres):
-    """Add up each splat's pairs and carry the sums back through ``footprints``.
+    """Carry the gradient sums (count, GRADIENT_COLUMNS) of the footprints back through ``footprints``.
 
     d_means (N, 3), d_factors (N, 3, 3), d_opacities (N,), d_colours (N, 3) and d_centres (N, 2), the gradient of
     the projected centre in pixels, are float32 and start at zero: a splat that showed nothing keeps that.
@@ -24,12 +35,10 @@ def footprints_backward(worker, workers, rank, rows, pairs_from, pair_of, pair_g
     camera_factor, d_axes, d_rotated = np.empty((3, 3)), np.empty((2, 3)), np.empty((2, 3))
     for i in range(n * worker // workers, n * (worker + 1) // workers):
         k = rank[i]
-        if k < 0 or rows[k, EX] < 0 or pairs_from[k] == pairs_from[k + 1]:
+        if k < 0:
             continue
-        sums[:] = 0.0
-        for listed in range(pairs_from[k], pairs_from[k + 1]):
-            for column in range(GRADIENT_COLUMNS):
-                sums[column] += pair_gradients[pair_of[listed], column]
+        for column in range(GRADIENT_COLUMNS):
+            sums[column] = sums_of[k, column]
         for channel in range(3):
             d_colours[i, channel] = sums[SUM_RED + channel]
         # ln alpha does not grow with an opacity beyond 1, which the forward pass clips.

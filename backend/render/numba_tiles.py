@@ -37,15 +37,15 @@ class Projected:
 class Listed:
     """For each tile, the footprints that touch it, nearest first.
 
-    starts (tiles + 1,) int64 into pair_splat int32 and pair_rows uint8; pairs_from (count + 1,) int64 and pair_of
-    int32 are the same pairs by footprint, or None (see ``fill_tiles``)
+    starts (tiles + 1,) int64 into pair_splat int32 and pair_rows uint8; pairs_from (count + 1,) int64 and pair_slot
+    int32 order the same pairs by footprint, or are None (see ``fill_tiles``)
     """
 
     starts: np.ndarray
     pair_splat: np.ndarray
     pair_rows: np.ndarray
     pairs_from: np.ndarray | None = None
-    pair_of: np.ndarray | None = None
+    pair_slot: np.ndarray | None = None
 
 
 def render(posed: Posed, camera: Camera, settings: RenderSettings, *, threads: int | None = None, depth: bool = False,
@@ -107,18 +107,18 @@ def list_tiles(projected: Projected, camera: Camera, upper: int, lower: int, *, 
     np.cumsum(counts.sum(0), out=starts[1:])
     cursors = starts[:-1] + np.cumsum(counts, 0) - counts
     pair_splat, pair_rows = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.uint8)
-    pairs_from = pair_of = None
+    pairs_from = pair_slot = None
     threads = len(counts)
     if by_splat:
-        pair_of = np.empty(starts[-1], np.int32)
+        pair_slot = np.empty(starts[-1], np.int32)
         n = len(projected.rows)
         pairs_from = np.zeros(n + 1, np.int64)
         for worker, begin in enumerate(np.cumsum(counts.sum(1))[:-1], start=1):
             pairs_from[n * worker // threads] = begin
         pairs_from[n] = starts[-1]
     run_on_threads(fill_tiles, threads, projected.rows, camera.width, camera.height, upper, lower, cursors, pair_splat,
-                   pair_rows, pairs_from, pair_of)
-    return Listed(starts, pair_splat, pair_rows, pairs_from, pair_of)
+                   pair_rows, pairs_from, pair_slot)
+    return Listed(starts, pair_splat, pair_rows, pairs_from, pair_slot)
 
 
 def tile_row_bands(projected: Projected, camera: Camera) -> list[tuple[int, int]]:
