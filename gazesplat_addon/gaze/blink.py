@@ -25,7 +25,7 @@ DIP_DEG = (1.0, 2.0)                  # Riggs 1987: the eye dips 1-2 deg down an
 DIP_BACK_SHARE = 0.6                  # the same: back before the lid; ours: at 0.6 of its way up
 EVOKED_AT_DEG, EVOKED_SHARE = (10.0, 22.0, 33.0), (0.05, 0.5, 0.97)  # Evinger 1994: P(blink) of a gaze shift
 EVOKED_JITTER_S = 0.015               # ours: the lid starts with the eye
-CLAIM_REACH_INTERVALS = 3.0           # ours: a blink with a reason replaces one at most this many mean intervals away
+CLAIM_REACH_INTERVALS = 1.0           # ours: a blink with a reason replaces one at most this many mean intervals away
 _KEY_SHARES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 
 

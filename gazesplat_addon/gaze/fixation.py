@@ -6,7 +6,7 @@ target itself, + yaw the subject's left, + pitch up. Every schedule starts and e
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import atan, degrees
 
@@ -20,6 +20,7 @@ AMPLITUDE_SCALE_DEG, AMPLITUDE_PERCENT = 6.9, 15.7              # Eyes Alive: A 
 EYE_CONTACT_DEG = 2.75          # half of the 5.2-5.5 deg cone of direct gaze: a glance away must leave it
 VERTICAL_CAP_DEG = 15.0         # ours: a glance much further up reads as an eye roll, further down as closing the eyes
 STAY_MEAN_S, STAY_SPREAD_S = 1.1, 0.6    # ours: on one feature of a face; nothing rests above 4-8 s
+SCATTER_DEG = 0.25              # ours: nobody meets a feature at the very same point twice
 AWAY_STAY_MEAN_S, AWAY_STAY_SPREAD_S = 0.65, 0.30  # ours: on one point while looking away
 AWAY_STEP_CAP_DEG = 8.0         # ours: wandering while away stays small
 HALF_PUPIL_DISTANCE_M = 0.0315  # IPD 63 mm
@@ -32,6 +33,8 @@ LONGEST_JUMP_S = 0.45          # across the whole range of the eyes, 92 deg
 SHORTEST_S = 0.18               # ours: nobody fixates for less
 FIRST_MOVE_S = 0.25             # ours: a range opens with a rest, so that ranges join
 RETURN_S = 0.20                 # the way home (0.1 s at most) and a moment of rest end every range
+
+Rest = tuple[tuple[float, float], float]   # where (yaw, pitch) deg, and how long s
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,9 @@ def schedule(start_s: float, end_s: float, *, state: GazeState, rng: np.random.G
     """
     last_move_s = end_s - RETURN_S
     targets = _Targets(rng, state, close_up, listener_distance_m)
-    pattern: dict[str, Callable] = {"glances": _glances, "lines": _lines, "stare": _stare}
+    pattern: dict[str, Callable[[_Targets], Iterator[Rest]]] = {"glances": _glances, "lines": _lines, "stare": _stare}
     times, points = [start_s], [(0.0, 0.0)]
-    time = start_s + FIRST_MOVE_S + (0.0 if state.pattern == "lines" else targets.stay(STAY_MEAN_S, STAY_SPREAD_S))
+    time = start_s + FIRST_MOVE_S + (0.0 if state.pattern == "lines" else targets.rng.random() * targets.stay(STAY_MEAN_S, STAY_SPREAD_S))
     for point, stay_s in pattern[state.pattern](targets):
         if time > last_move_s - SHORTEST_S:
             break
@@ -94,7 +97,7 @@ class _Targets:
         self.rng = rng
         self.state = state
         eye, mouth = degrees(atan(HALF_PUPIL_DISTANCE_M / distance_m)), -degrees(atan(EYES_TO_MOUTH_M / distance_m))
-        self.triangle = ((eye, 0.0), (-eye, 0.0), (0.0, mouth)) if close_up else ((0.0, 0.0),)
+        self.triangle = ((eye, 0.0), (-eye, 0.0), (0.0, mouth)) if close_up else ()
 
     def stay(self, mean_s: float, spread_s: float) -> float:
         """Return a log-normal duration of that mean and standard deviation."""
@@ -116,23 +119,31 @@ class _Targets:
         return float(length * np.cos(angle)), float(length * np.sin(angle))
 
 
-def _glances(t: _Targets):
-    """Yield (point, stay) of somebody who alternates between the other's face and glances away."""
+def _glances(t: _Targets) -> Iterator[Rest]:
+    """Yield the rests of somebody who alternates between the other's face and glances away, met in mid-conversation."""
+    yield from _at_the_other(t, t.rng.random() * t.stay(t.state.at_mean_s, t.state.at_spread_s))
     while True:
         yield from _away(t)
-        left_s = t.stay(t.state.at_mean_s, t.state.at_spread_s)
-        corner = int(t.rng.integers(min(2, len(t.triangle))))
-        while left_s > 0:
-            stay = min(left_s, t.stay(STAY_MEAN_S, STAY_SPREAD_S)) if len(t.triangle) > 1 else left_s
-            stay = left_s if left_s - stay < SHORTEST_S else stay
-            yield t.triangle[corner], stay
-            left_s -= stay
-            # eye to eye a little more often than eye to mouth
-            corner = int(t.rng.choice([c for c in range(3) if c != corner], p=[0.6, 0.4])) if len(t.triangle) > 1 else 0
+        yield from _at_the_other(t, t.stay(t.state.at_mean_s, t.state.at_spread_s))
 
 
-def _away(t: _Targets):
-    """Yield (point, stay) of one look away: a first glance, then small moves while it lasts."""
+def _at_the_other(t: _Targets, left_s: float) -> Iterator[Rest]:
+    """Yield the rests of one look at the other: from feature to feature of the face."""
+    if not t.triangle:
+        yield (0.0, 0.0), left_s
+        return
+    corner = int(t.rng.integers(2))
+    while left_s > 0:
+        stay = min(left_s, t.stay(STAY_MEAN_S, STAY_SPREAD_S))
+        stay = left_s if left_s - stay < SHORTEST_S else stay
+        yield (t.triangle[corner][0] + t.rng.normal(0.0, SCATTER_DEG), t.triangle[corner][1] + t.rng.normal(0.0, SCATTER_DEG)), stay
+        left_s -= stay
+        # eye to eye a little more often than eye to mouth
+        corner = int(t.rng.choice([c for c in range(3) if c != corner], p=[0.6, 0.4]))
+
+
+def _away(t: _Targets) -> Iterator[Rest]:
+    """Yield the rests of one look away: a first glance, then small moves while it lasts."""
     left_s = t.stay(t.state.away_mean_s, t.state.away_spread_s)
     point = t.step(EYE_CONTACT_DEG, t.state.cap_deg)
     while left_s > 0:
@@ -147,8 +158,8 @@ def _away(t: _Targets):
                 break
 
 
-def _lines(t: _Targets):
-    """Yield (point, stay) of a reader: along the line to the subject's right, back to the next line, page after page."""
+def _lines(t: _Targets) -> Iterator[Rest]:
+    """Yield the rests of a reader: along the line to the subject's right, back to the next line, page after page."""
     while True:
         for line in range(READ_LINES):
             pitch = READ_LINE_PITCH_DEG * ((READ_LINES - 1) / 2 - line)
@@ -159,7 +170,7 @@ def _lines(t: _Targets):
                 yaw += 0.6 * step if t.rng.random() < READ_BACK_SHARE and yaw < READ_HALF_LINE_DEG - step else -step
 
 
-def _stare(t: _Targets):
-    """Yield (point, stay) of somebody who stares: tiny shifts around the target, now and then."""
+def _stare(t: _Targets) -> Iterator[Rest]:
+    """Yield the rests of somebody who stares: tiny shifts around the target, now and then."""
     while True:
         yield t.step(0.2, STARE_STEP_DEG), min(t.stay(STARE_STAY_MEAN_S, STARE_STAY_SPREAD_S), 8.0)
