@@ -9,7 +9,8 @@ import numpy as np
 from ...gazesplat_addon.rig.sidecar import EyeRig
 from ...gazesplat_addon.splat.arrays import Splats, concatenate
 from ..model.scan import FaceScan
-from .contour import EyeContour, find_eyes
+from .contour import EyeContour
+from .gaze import estimate_rest_gaze
 from .geometry import build_rigs
 from .globe import build_globe
 from .skin import build_lids, covered_pixels, globe_depth, lid_depth
@@ -40,10 +41,11 @@ class EyeBuild:
 def build_eyes(scan: FaceScan, options: dict) -> EyeBuild:
     """Build both eyes.
 
-    Options: ``rest_gaze_deg`` (yaw, pitch in the head frame, None = into the lens) and ``gaze_distance_m``.
+    Options: ``rest_gaze_deg`` (yaw, pitch in the head frame; None = estimated: into the lens unless the
+    eyes are clearly averted) and ``gaze_distance_m``.
     """
-    contours = find_eyes(scan.image, scan.landmarks_px)
-    rest = options.get("rest_gaze_deg")
+    contours = scan.eyes
+    rest = options.get("rest_gaze_deg") or estimate_rest_gaze(scan)
     rigs = build_rigs(scan, contours, tuple(rest) if rest is not None else None, float(options.get("gaze_distance_m", 0.6)))
     layers, warnings = [], []
     exclude = np.zeros(scan.image.shape[:2], bool)

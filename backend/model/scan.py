@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..eyes.contour import EyeContour
+
 
 @dataclass(frozen=True)
 class EyeRuler:
@@ -35,6 +37,8 @@ class FaceScan:
                       origin midway between the eyes
     head_mask         (H, W) float32 0..1, head with hair, ears and neck, soft edge
     depth_m           (H, W) float32, planar z in the camera, metres; NaN outside the mask
+    back_depth_m      (H, W) float32, the same of the head's far side, which no photo shows; meets depth_m at the rim
+    eyes              lid curves and irises by side, as found in ``image``
     ruler             the eye lengths used for the metric scale
     """
 
@@ -48,6 +52,8 @@ class FaceScan:
     portrait_to_camera: np.ndarray
     head_mask: np.ndarray
     depth_m: np.ndarray
+    back_depth_m: np.ndarray
+    eyes: dict[str, EyeContour]
     ruler: EyeRuler
 
     @property

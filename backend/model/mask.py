@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which pixels are head: hair, ears and neck, with a soft edge and a clean cut below."""
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from . import weights
+from .face_model import CHIN, OVAL, SIDES
+
+SEGMENTER_SIDE_PX = 256
+WORK_SIDE_PX = 480          # GrabCut works at this size: finer adds seconds, not edges
+NECK_SHARE = 0.28           # of the face height that the neck reaches below the chin
+_SURE, _NONE = 0.9, 0.05
+
+
+def head_mask(image: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
+    """Return the head's mask (H, W) float32 0..1 of an upright picture (H, W, 3) float32 sRGB."""
+    height, width = image.shape[:2]
+    scale = min(1.0, WORK_SIDE_PX / max(height, width))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
+    points = landmarks_px[:, :2] * scale
+    person = _person(small)
+    below = _below_neck(small.shape[:2], points)
+    face = np.zeros(small.shape[:2], np.uint8)
+    cv2.fillPoly(face, [np.round(points[list(OVAL)]).astype(np.int32)], 1)
+
+    label = np.where(person > _SURE, cv2.GC_PR_FGD, np.where(person < _NONE, cv2.GC_BGD, cv2.GC_PR_BGD)).astype(np.uint8)
+    label[below] = cv2.GC_BGD
+    label[face > 0] = cv2.GC_FGD
+    picture = np.round(small[..., ::-1] * 255.0).astype(np.uint8)
+    cv2.setRNGSeed(0)
+    cv2.grabCut(np.ascontiguousarray(picture), label, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
+    hard = ((label == cv2.GC_FGD) | (label == cv2.GC_PR_FGD)).astype(np.uint8)
+    # Segmenter and colours must agree within reason: GrabCut may not take the wall, nor lose the sure inside.
+    hard[(person > 0.97) & ~below] = 1
+    hard[person < 0.15] = 0
+    hard = cv2.morphologyEx(cv2.morphologyEx(hard, cv2.MORPH_OPEN, _disc(2)), cv2.MORPH_CLOSE, _disc(4))
+    hard = _component_of(hard, points[1])
+    soft = _guided(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), hard.astype(np.float32), radius=max(2, int(0.012 * max(small.shape[:2]))))
+    soft = np.clip((soft - 0.15) / 0.7, 0.0, 1.0)
+    soft[below] = 0.0
+    soft = cv2.GaussianBlur(soft, (0, 0), 0.7)
+    return np.clip(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
+
+
+def _person(image: np.ndarray) -> np.ndarray:
+    """Return MediaPipe's selfie segmentation (H, W), 0..1."""
+    net = cv2.dnn.readNetFromTFLite(np.frombuffer(weights.model_bytes(weights.SELFIE_SEGMENTATION), np.uint8))
+    side = SEGMENTER_SIDE_PX
+    net.setInput(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).transpose(2, 0, 1)[None].astype(np.float32))
+    answer = net.forward().reshape(side, side)
+    return cv2.resize(answer, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _below_neck(shape: tuple[int, int], points: np.ndarray) -> np.ndarray:
+    """Return what lies below a cut through the neck that curves with the jaw, and beside it (shoulders)."""
+    chin, left, right = points[CHIN], points[SIDES["left"]], points[SIDES["right"]]
+    middle = 0.5 * (left + right)
+    down = (chin - middle) / np.linalg.norm(chin - middle)
+    across = np.array([-down[1], down[0]])
+    length, half = np.linalg.norm(chin - middle), 0.5 * np.linalg.norm(left - right)
+    y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
+    v = ((x - middle[0]) * down[0] + (y - middle[1]) * down[1]) / length
+    u = np.abs((x - middle[0]) * across[0] + (y - middle[1]) * across[1]) / half
+    # The neck is about 0.85 of the face's half width; hair beside it may hang to the jaw's height.
+    return (v > 1.0 + NECK_SHARE * (1.0 - 0.35 * u * u)) | ((v > 0.8) & (u > 1.0 + 1.3 * np.maximum(0.0, 1.1 - v)))
+
+
+def _component_of(mask: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Keep the connected part that holds ``point`` (the nose), without holes."""
+    count, labels = cv2.connectedComponents(mask)
+    x, y = (int(np.clip(v, 0, n - 1)) for v, n in zip(point, mask.shape[::-1], strict=True))
+    kept = (labels == labels[y, x]).astype(np.uint8) if count > 1 and labels[y, x] else mask
+    contours, _ = cv2.findContours(kept, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(np.zeros_like(kept), contours, -1, 1, cv2.FILLED)
+
+
+def _guided(guide: np.ndarray, source: np.ndarray, radius: int, epsilon: float = 1e-3) -> np.ndarray:
+    """Guided filter (He, Sun & Tang 2013): the mask's edge follows the picture's."""
+    size = (2 * radius + 1,) * 2
+
+    def mean(x):
+        return cv2.blur(x, size)
+
+    mg, ms = mean(guide), mean(source)
+    a = (mean(guide * source) - mg * ms) / (mean(guide * guide) - mg * mg + epsilon)
+    return mean(a) * guide + mean(ms - a * mg)
+
+
+def _disc(radius: int) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
