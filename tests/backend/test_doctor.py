@@ -11,6 +11,7 @@ import venv
 from pathlib import Path
 
 import pytest
+
 from gazesplat.backend import doctor
 from gazesplat.gazesplat_addon.jobs import environment
 

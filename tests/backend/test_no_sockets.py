@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from gazesplat.backend.contract import paths
 from gazesplat.gazesplat_addon.jobs.folder import create_job
 from gazesplat.gazesplat_addon.jobs.state import DONE, Job

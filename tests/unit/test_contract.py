@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from gazesplat.backend.contract import events, inputs, paths, result
 from gazesplat.backend.contract.errors import GazeSplatError
 from gazesplat.backend.contract.job import JobSpec, read_job, write_job

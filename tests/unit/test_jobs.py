@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from gazesplat.backend.contract import paths, result
 from gazesplat.backend.contract.errors import GazeSplatError
 from gazesplat.gazesplat_addon.jobs import process, state

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from gazesplat.backend.contract import paths, result
 from gazesplat.backend.contract.errors import GazeSplatError
 from gazesplat.gazesplat_addon.jobs import environment, registry, state
