@@ -67,13 +67,14 @@ def copy_strip(source, target):
 
 @kernel
 def blend_tiles(worker, workers, counter, tiles, starts, pair_splat, pair_rows, order, rows, limits, background, width,
-                height, rgba, depth, matte_of, mattes):
+                height, rgba, depth, matte_of, mattes, strips_blended):
     """Blend the given tiles, handed out one by one, into rgba (H, W, 4).
 
     tiles int32 in the order to take them; starts (tiles + 1,) int64 into the pair lists; order (count,) int32
     input indices; limits float32 (ln(alpha_cut) / 8, alpha_cap, transmittance_stop).
     Either depth, matte_of and mattes are all None, or depth (H, W) and mattes (K, H, W) are filled too and
     matte_of int32 says which matte each input splat counts for (K for none).
+    strips_blended (workers,) int64 is raised by how many strips of 64 pixels met a footprint, for the benchmark.
     """
     across = (width + TILE - 1) // TILE
     q_cut, cap, stop = limits
@@ -107,6 +108,7 @@ def blend_tiles(worker, workers, counter, tiles, starts, pair_splat, pair_rows, 
                 if (unfinished >> strip) & 1 == 0:
                     continue
                 found = list_strip(pair_rows, first, count, strip, members)
+                strips_blended[worker] += found
                 copy_strip(sums[strip, 0], through)
                 copy_strip(sums[strip, 1], red)
                 copy_strip(sums[strip, 2], green)

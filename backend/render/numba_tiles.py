@@ -72,7 +72,7 @@ def render(posed: Posed, camera: Camera, settings: RenderSettings, *, threads: i
         run_on_threads(blend_tiles, threads, np.zeros(1, np.int64), heaviest_first(listed, camera, upper, lower), listed.starts,
                        listed.pair_splat, listed.pair_rows, projected.order, projected.rows, blend_limits(settings),
                        tuple(np.float32(value) for value in settings.background), width, height, rgba, depth_m, matte_of,
-                       planes)
+                       planes, np.zeros(threads, np.int64))
     return Frame(rgba[..., :3], rgba[..., 3], depth_m if depth else None,
                  {name: planes[k] for k, name in enumerate(mattes)})
 

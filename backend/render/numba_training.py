@@ -67,7 +67,8 @@ def forward(posed: Posed, camera: Camera, settings: RenderSettings, *, threads: 
     rgba = np.empty((camera.height, camera.width, 4), np.float32)
     run_on_threads(blend_tiles, threads, np.zeros(1, np.int64), tiles, listed.starts, listed.pair_splat, listed.pair_rows,
                    projected.order, projected.rows, blend_limits(settings),
-                   tuple(np.float32(value) for value in settings.background), camera.width, camera.height, rgba, None, None, None)
+                   tuple(np.float32(value) for value in settings.background), camera.width, camera.height, rgba, None, None, None,
+                   np.zeros(threads, np.int64))
     tape = Tape(means, factors, opacities, camera, settings, threads, projected, listed, tiles, rgba)
     return Frame(rgba[..., :3], rgba[..., 3]), tape
 
