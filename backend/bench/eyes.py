@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -222,12 +223,17 @@ def _summary(rows: list[dict]) -> dict:
     fields = list(Score.__dataclass_fields__)
     out = {}
     for kind, members in sorted(groups.items()):
-        out[kind] = {f: float(np.mean([m[f] for m in members])) for f in fields}
+        out[kind] = {f: _mean(m[f] for m in members) for f in fields}
         out[kind]["eye_psnr_min"] = float(min(m["eye_psnr"] for m in members))
         for baseline in ("do_nothing", "disc_slide"):
             if all(baseline in m for m in members):
-                out[kind][baseline] = {f: float(np.mean([m[baseline][f] for m in members])) for f in fields}
+                out[kind][baseline] = {f: _mean(m[baseline][f] for m in members) for f in fields}
     return out
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _mean_rows(heads: list[list[dict]]) -> dict:
@@ -246,8 +252,12 @@ def _print_rows(title: str, summary: dict) -> None:
     _say(f"\n{title}\n{'':24s} {'eye dB':>7s} {'min':>6s} {'skill':>6s} {'ssim':>6s} {'head dB':>8s}   nothing  disc slide")
     for kind, s in summary.items():
         slide = f"{s['disc_slide']['eye_psnr']:9.2f}" if "disc_slide" in s else ""
-        _say(f"{kind:24s} {s['eye_psnr']:7.2f} {s['eye_psnr_min']:6.2f} {s['skill']:6.2f} {s['eye_ssim']:6.3f} {s['head_psnr']:8.2f} "
+        _say(f"{kind:24s} {s['eye_psnr']:7.2f} {s['eye_psnr_min']:6.2f} {_figure(s['skill'])} {s['eye_ssim']:6.3f} {s['head_psnr']:8.2f} "
              f"{s['do_nothing']['eye_psnr']:9.2f} {slide}")
+
+
+def _figure(value: float | None) -> str:
+    return "     -" if value is None else f"{value:6.2f}"
 
 
 def _print_trouble(event: dict) -> None:

@@ -19,7 +19,7 @@ class Score:
     head_ssim: float
     eye_psnr: float
     eye_ssim: float
-    skill: float
+    skill: float | None    # None where the unchanged input is the truth itself
 
 
 def psnr(mean_squared_error: float) -> float:
@@ -59,4 +59,4 @@ def score(picture: np.ndarray, truth: np.ndarray, unchanged: np.ndarray, head: n
     head = cv2.dilate(head.astype(np.uint8), np.ones((HEAD_GROWTH_PX,) * 2, np.uint8)) > 0
     nothing = float(((unchanged - truth) ** 2).mean(-1)[eyes].mean())
     return Score(psnr(error[head].mean()), float(similarity[head].mean()), psnr(error[eyes].mean()), float(similarity[eyes].mean()),
-                 1.0 - float(error[eyes].mean()) / max(nothing, 1e-9))
+                 1.0 - float(error[eyes].mean()) / nothing if nothing > 1e-9 else None)
