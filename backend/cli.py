@@ -4,7 +4,7 @@
     python -I backend JOB_FOLDER                      run a job (what Blender starts)
     python -I backend --doctor                        say in JSON what is installed and what is missing
     python -I backend reconstruct PHOTO --out FOLDER  make a portrait without Blender
-    python -I backend bench NAME [ARGUMENT ...]       run a benchmark of a source checkout
+    python -I backend bench NAME [ARGUMENT ...]       run a benchmark
 """
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _bench(name: str, argv: list[str]) -> int:
     module = f"{__package__}.bench.{name}"
     if not name.isidentifier() or find_spec(f"{__package__}.bench") is None or find_spec(module) is None:
         raise GazeSplatError("no-benchmark", f"There is no benchmark '{name}'.",
-                             "Benchmarks are in backend/bench/ of a source checkout.")
+                             f"Its name is that of a file in {Path(__file__).parent / 'bench'}.")
     return import_module(module).main(argv)
 
 

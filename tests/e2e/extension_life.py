@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run in a child process by test_extension_zip.py: the life of an installed extension, told as JSON.
 
-    python extension_life.py ZIP SCRATCH_FOLDER      with BLENDER_USER_RESOURCES set to an empty profile
+    python extension_life.py ZIP SCRATCH_FOLDER PHOTO      with BLENDER_USER_RESOURCES set to an empty profile
 The last line of stdout is the report; the test judges it.
 """
 from __future__ import annotations
@@ -47,13 +47,23 @@ def run_job(scratch: Path) -> dict:
     return {"state": job.state, "error": str(job.error or ""), "result": sorted(one.name for one in job.result_folder.iterdir())}
 
 
-def main(archive: str, scratch: str) -> None:
+def make_portrait(extension, photo: str) -> dict:
+    """Do what an artist types first; the backend is the one that GAZESPLAT_BACKEND_PYTHON names."""
+    portrait = extension.reconstruct(photo, quality="draft")
+    carriers = [one for one in bpy.data.objects if one.name.startswith(portrait.name) and one.type == "MESH"]
+    return {"name": portrait.name, "objects": [one.name for one in bpy.data.objects],
+            "listed": [one.name for one in extension.portraits()], "splats": max(len(one.data.vertices) for one in carriers)}
+
+
+def main(archive: str, scratch: str, photo: str) -> None:
     report = {"before": registered()}
     bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
     report["installed"] = registered()
     extension = importlib.import_module(NAME)
     report["console"] = {name: callable(getattr(extension, name)) for name in ("load", "reconstruct", "portraits", "Portrait")}
     report["job"] = run_job(Path(scratch))
+    if "GAZESPLAT_BACKEND_PYTHON" in os.environ:
+        report["portrait"] = make_portrait(extension, photo)
     for again in ("disabled", "enabled", "disabled_again", "enabled_again"):
         if again.startswith("enabled"):
             assert addon_utils.enable(NAME, default_set=True) is not None
