@@ -215,8 +215,10 @@ def command_demo(arguments: argparse.Namespace) -> int:
         if subprocess.run(command, cwd=ROOT, env=_environment(profile), check=False).returncode:
             raise Stop("The scene could not be made or rendered: see above.")
     say(f"\nThe results are in {out}:")
-    for path in sorted(one for one in out.rglob("*") if one.is_file()):
-        say(f"  {path.relative_to(out)}  ({path.stat().st_size / 1e6:.1f} MB)")
+    for path in sorted(out.iterdir()):
+        files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+        what = "" if path.is_file() else f"{len(files)} files, "
+        say(f"  {path.name}  ({what}{sum(one.stat().st_size for one in files) / 1e6:.1f} MB)")
     return 0
 
 
