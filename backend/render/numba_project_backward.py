@@ -32,7 +32,7 @@ def footprints_backward(worker, workers, rank, sums_of, means, factors, opacitie
     x_min, x_max, y_min, y_max = limits
     n = means.shape[0]
     sums = np.empty(GRADIENT_COLUMNS, np.float64)
-    camera_factor, d_axes, d_rotated = np.empty((3, 3)), np.empty((2, 3)), np.empty((2, 3))
+    camera_factor = np.empty((3, 3))
     for i in range(n * worker // workers, n * (worker + 1) // workers):
         k = rank[i]
         if k < 0:

@@ -49,15 +49,18 @@ class Listed:
 
 
 def render(posed: Posed, camera: Camera, settings: RenderSettings, *, threads: int | None = None, depth: bool = False,
-           mattes: Mapping[str, Sequence[int]] | None = None) -> Frame:
+           mattes: Mapping[str, Sequence[int]] | None = None, strips_blended: np.ndarray | None = None) -> Frame:
     """Draw posed splats; ``mattes`` maps names to group codes. ``settings.supersample`` is not read here.
 
+    strips_blended (threads,) int64 is raised by the work done, for the benchmark (see ``blend_tiles``).
     Raises ValueError for arrays of the wrong shape or more than ``MAX_MATTES`` mattes.
     """
     threads = threads or default_threads()
     mattes = mattes or {}
     if len(mattes) > MAX_MATTES:
         raise ValueError(f"{len(mattes)} mattes, but one frame holds at most {MAX_MATTES}")
+    if strips_blended is None:
+        strips_blended = np.zeros(threads, np.int64)
     means, factors, opacities, colours = checked_arrays(posed, np.float32)
     projected = project(means, factors, opacities, colours, camera, settings, threads)
     height, width = camera.height, camera.width
@@ -72,7 +75,7 @@ def render(posed: Posed, camera: Camera, settings: RenderSettings, *, threads: i
         run_on_threads(blend_tiles, threads, np.zeros(1, np.int64), heaviest_first(listed, camera, upper, lower), listed.starts,
                        listed.pair_splat, listed.pair_rows, projected.order, projected.rows, blend_limits(settings),
                        tuple(np.float32(value) for value in settings.background), width, height, rgba, depth_m, matte_of,
-                       planes, np.zeros(threads, np.int64))
+                       planes, strips_blended)
     return Frame(rgba[..., :3], rgba[..., 3], depth_m if depth else None,
                  {name: planes[k] for k, name in enumerate(mattes)})
 

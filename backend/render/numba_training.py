@@ -85,8 +85,8 @@ def backward(tape: Tape, d_rgb: np.ndarray, d_alpha: np.ndarray | None = None) -
         d_rgba[..., 3] = d_alpha
     pair_gradients = np.zeros((len(listed.pair_splat), GRADIENT_COLUMNS), np.float32)
     run_on_threads(blend_tiles_backward, tape.threads, np.zeros(1, np.int64), tape.tiles, listed.starts, listed.pair_splat,
-                   listed.pair_rows, listed.pair_slot, tape.projected.rows, blend_limits(settings), camera.width, camera.height, tape.rgba, d_rgba,
-                   pair_gradients)
+                   listed.pair_rows, listed.pair_slot, tape.projected.rows, blend_limits(settings), camera.width, camera.height,
+                   tape.rgba, d_rgba, pair_gradients)
     sums_of = np.empty((len(tape.projected.order), GRADIENT_COLUMNS), np.float32)
     run_on_threads(sum_pairs, tape.threads, listed.pairs_from, pair_gradients, sums_of)
     gradients = Gradients(np.zeros((n, 3), np.float32), np.zeros((n, 3, 3), np.float32), np.zeros(n, np.float32),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache
 
 
 def default_threads() -> int:
@@ -38,6 +38,6 @@ def run_on_threads(kernel: Callable, threads: int, *arguments) -> None:
         future.result()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pool(size: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(size, thread_name_prefix="gazesplat-render")

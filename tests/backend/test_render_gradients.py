@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gazesplat.backend.bench.engine import head_camera, synthetic_head
+
+from gazesplat.backend.bench.head_scene import head_camera, synthetic_head
 from gazesplat.backend.render import RenderSettings, chain, numba_training, render
 from gazesplat.gazesplat_addon.splat.arrays import rotation_matrices
 

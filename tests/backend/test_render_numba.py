@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gazesplat.backend.bench.engine import head_camera, synthetic_head
+
+from gazesplat.backend.bench.head_scene import head_camera, synthetic_head
 from gazesplat.backend.render import Camera, RenderSettings, kernel_cache, numba_tiles, render, threads
 from gazesplat.backend.render.numba_forward import exp_of_eight
 from gazesplat.backend.render.numba_options import kernel

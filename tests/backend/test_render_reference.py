@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from gazesplat.backend.render import Camera, RenderSettings, render
 from gazesplat.backend.render.reference import project
 from gazesplat.gazesplat_addon.rig.pose import PosedSplats

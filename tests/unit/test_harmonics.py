@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from gazesplat.gazesplat_addon.splat import harmonics
 from gazesplat.gazesplat_addon.splat.arrays import SH_C0, Splats, rotation_matrices
 
