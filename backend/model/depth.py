@@ -14,8 +14,9 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
 
-from .face_model import OVAL, face_model
+from .face_model import CHIN, OVAL, SIDES, face_model
 
+NECK_BEHIND_CHIN_M = 0.045  # the throat stands this far behind the chin
 SOLVE_SIDE_PX = 260         # the solves run at this size; heads are smooth
 BULGE = 0.9                 # the cap's height over the silhouette's half width: heads are deeper than round in front, flatter in hair
 
@@ -44,16 +45,39 @@ def head_depth(mask: np.ndarray, landmarks_px: np.ndarray, landmarks_m: np.ndarr
     core = cv2.erode(oval, np.ones((5, 5), np.uint8)) > 0
     known = core & np.isfinite(face) & inside
 
+    neck = _neck(points, inside, oval)
     metre = float(np.median(landmarks_m[:468, 2])) / focal_px / float(ratio.mean())     # metres per solve pixel at the face
     cap = BULGE * 2.0 * np.sqrt(np.maximum(_solve(inside, 1.0, np.zeros_like(inside), np.zeros(inside.shape)), 0.0)) * metre
     ring = known & ~(cv2.erode(known.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
     rim = float(np.mean(face[ring] + cap[ring]))
     inflated = rim - cap
     correction = _solve(inside, 0.0, known, np.where(known, np.nan_to_num(face) - inflated, 0.0))
-    front = np.where(known, np.nan_to_num(face), inflated + correction)
-    front = _smooth_inside(front, inside, 1.2)
+    front = _smooth_inside(np.where(known, np.nan_to_num(face), inflated + correction), inside & ~neck, 1.2)
+    behind = float(landmarks_m[CHIN, 2]) + NECK_BEHIND_CHIN_M
+    front = np.where(neck, np.maximum(front, behind + _roundness(neck) * metre), front)
     back = rim + 1.05 * cap
     return HeadDepth(_to_full(front, inside, mask), _to_full(np.maximum(back, front), inside, mask))
+
+
+def _neck(points: np.ndarray, inside: np.ndarray, oval: np.ndarray) -> np.ndarray:
+    """Return the mask of what lies below the jaw: it is no continuation of the chin but stands well behind it."""
+    left, right, chin = points[SIDES["left"]], points[SIDES["right"]], points[CHIN]
+    middle = 0.5 * (left + right)
+    down = (chin - middle) / np.linalg.norm(chin - middle)
+    y, x = np.mgrid[: inside.shape[0], : inside.shape[1]] + 0.5
+    v = ((x - middle[0]) * down[0] + (y - middle[1]) * down[1]) / np.linalg.norm(chin - middle)
+    u = np.abs((x - middle[0]) * -down[1] + (y - middle[1]) * down[0]) / (0.5 * np.linalg.norm(left - right))
+    return inside & (oval == 0) & (v > 0.62) & (u < 0.95)
+
+
+def _roundness(region: np.ndarray) -> np.ndarray:
+    """Return how far a cylinder over each row of the region falls back from its front, in pixels (H, W)."""
+    columns = np.arange(region.shape[1]) + 0.5
+    count = region.sum(1)
+    centre = np.where(count > 0, (region * columns).sum(1) / np.maximum(count, 1), 0.0)
+    half = np.maximum(0.5 * count, 1.0)[:, None]
+    away = np.clip(np.abs(columns[None] - centre[:, None]), 0.0, half)
+    return half - np.sqrt(np.maximum(half ** 2 - away ** 2, 0.0))
 
 
 def raster_mesh(points_px: np.ndarray, depth: np.ndarray, triangles: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -10,7 +10,7 @@ from .face_model import CHIN, OVAL, SIDES
 
 SEGMENTER_SIDE_PX = 256
 WORK_SIDE_PX = 480          # GrabCut works at this size: finer adds seconds, not edges
-NECK_SHARE = 0.28           # of the face height that the neck reaches below the chin
+NECK_SHARE = 0.24           # of the face height that the neck reaches below the chin
 _SURE, _NONE = 0.9, 0.05
 
 

@@ -15,14 +15,15 @@ from ...gazesplat_addon.rig.pose import Pose, pose_splats
 from ...gazesplat_addon.rig.sidecar import PortraitRig, SourceCamera, save_sidecar
 from ...gazesplat_addon.splat.arrays import Splats, concatenate
 from ...gazesplat_addon.splat.ply import write_ply
-from ..bench.scoring import psnr, ssim_map
 from ..context import JobContext
 from ..contract.versions import extension_version
 from ..eyes.build import build_eyes
 from ..model.lift import BUDGET, lift_head
+from ..model.refine import fit_colours
 from ..model.scan import FaceScan
 from ..model.scan_photo import scan_photo
 from ..render import Camera, RenderSettings, render
+from ..render.likeness import psnr, ssim_map
 
 PREVIEW_SIDE_PX = 480
 PREVIEW_YAWS_DEG = (-25.0, 0.0, 25.0)
@@ -43,6 +44,8 @@ def run(context: JobContext) -> None:
     groups = np.concatenate([head.groups, eyes.groups])
     rig = PortraitRig(_source_camera(scan), eyes.rigs, gaze_distance_m=float(options.get("gaze_distance_m", _distance(scan))),
                       provenance=_provenance(context, scan))
+    context.emit_stage("Matching colours", 0.3)
+    splats = fit_colours(scan, splats, groups, rig, context.progress)
     context.emit_stage("Drawing the preview", 0.1)
     metrics = {"splats": len(splats), "eye_splats": len(eyes.splats), **_likeness(scan, splats, groups, rig)}
     context.emit_stage("Writing", 0.05)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Colours fitted through the rasteriser, so that the blur of overlapping splats is undone before anyone sees it."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from ...gazesplat_addon.rig import parts
+from ...gazesplat_addon.rig.pose import Pose, pose_splats
+from ...gazesplat_addon.rig.sidecar import PortraitRig
+from ...gazesplat_addon.splat.arrays import Splats
+from ..render import Camera, RenderSettings
+from ..render.numba_training import backward, forward
+from .scan import FaceScan
+
+ITERATIONS = 6
+RELAXATION = 1.6            # SIRT converges below 2
+LARGEST_SIDE_PX = 1400      # the photo is enlarged up to threefold, or to this: a portrait is shown larger than its photo
+MOST_CHANGE = 0.25
+DAMPING = 0.15              # of the median weight: splats that hardly show learn little
+_KEPT = (parts.HIGHLIGHT, parts.UPPER_LASH, parts.LOWER_LASH)   # their colours are known; the layers below answer for the rest
+
+
+def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: PortraitRig, report: Callable[[float, str], None]) -> Splats:
+    """Return the splats with colours that reproduce the photo from its own camera (SIRT on the compositing weights).
+
+    The weights do not depend on colours, so each step moves a splat by the weighted mean of the residual it covers.
+    """
+    height, width = scan.image.shape[:2]
+    scale = float(np.clip(LARGEST_SIDE_PX / max(height, width), 1.0, 3.0))
+    size = (round(width * scale), round(height * scale))
+    target = cv2.resize(scan.image, size, interpolation=cv2.INTER_CUBIC)
+    inside = cv2.resize(scan.head_mask, size, interpolation=cv2.INTER_LINEAR)[..., None] ** 2
+    camera = Camera(size[0], size[1], scan.fx * size[0] / width, scan.fy * size[1] / height, scan.cx * size[0] / width,
+                    scan.cy * size[1] / height, scan.portrait_to_camera)
+    posed = pose_splats(splats, groups, rig, Pose())
+    first = posed.colours.copy()
+    free = ~np.isin(groups % 10, _KEPT) | (groups == parts.HEAD)
+    gain = None
+    for step in range(ITERATIONS):
+        report(step / ITERATIONS, "Matching colours to the photo")
+        frame, tape = forward(posed, camera, RenderSettings())
+        if gain is None:
+            weight = backward(tape, np.broadcast_to(inside, (*inside.shape[:2], 3))).colours[:, :1]
+            shown = weight[weight > 0]
+            gain = RELAXATION * free[:, None] / (weight + DAMPING * (np.median(shown) if len(shown) else 1.0))
+        residual = (target * frame.alpha[..., None] - frame.rgb) * inside
+        change = posed.colours + gain * backward(tape, residual).colours - first
+        posed = replace(posed, colours=np.clip(first + np.clip(change, -MOST_CHANGE, MOST_CHANGE), 0.0, 1.0).astype(np.float32))
+    return replace(splats, colours=posed.colours)
