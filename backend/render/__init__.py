@@ -43,13 +43,13 @@ def render(posed: Posed, camera: Camera, settings: RenderSettings | None = None,
 
 def _averaged(frame: Frame, n: int) -> Frame:
     """Return the frame with n x n blocks averaged; depth is weighted by alpha."""
-    alpha = _block_mean(frame.alpha, n)
-    depth = None
+    rgba = _block_mean(frame.rgba(), n)
+    alpha, depth = rgba[..., 3], None
     if frame.depth is not None:
         weighted = _block_mean(np.where(frame.alpha > 0, frame.depth, 0) * frame.alpha, n)
-        depth = np.full_like(alpha, np.inf)
+        depth = np.full(alpha.shape, np.inf, alpha.dtype)
         np.divide(weighted, alpha, out=depth, where=alpha > 0)
-    return Frame(_block_mean(frame.rgb, n), alpha, depth, {name: _block_mean(matte, n) for name, matte in frame.mattes.items()})
+    return Frame(rgba[..., :3], alpha, depth, {name: _block_mean(matte, n) for name, matte in frame.mattes.items()})
 
 
 def _block_mean(picture: np.ndarray, n: int) -> np.ndarray:

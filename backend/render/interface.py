@@ -61,7 +61,7 @@ class Camera:
     sensor: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
-        w2c = np.asarray(self.w2c, np.float64)
+        w2c = np.array(self.w2c, np.float64, order="C")   # a copy: a frozen camera does not change with the caller's matrix
         if w2c.shape != (4, 4) or not np.isfinite(w2c).all():
             raise ValueError("Camera.w2c must be a finite 4x4 matrix")
         object.__setattr__(self, "w2c", w2c)
@@ -166,6 +166,13 @@ class Frame:
     depth: np.ndarray | None = None
     mattes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    def rgba(self) -> np.ndarray:
+        """Return rgb and alpha as one (H, W, 4) array; no copy where they already share one."""
+        shared = self.rgb.base
+        if shared is not None and shared is self.alpha.base and shared.shape == (*self.alpha.shape, 4):
+            return shared
+        return np.concatenate([self.rgb, self.alpha[..., None]], axis=2)
+
 
 def matte_indices(groups: np.ndarray, mattes: Mapping[str, Sequence[int]]) -> np.ndarray:
     """Return (N,) int32: each splat's position in ``mattes`` (name -> group codes), -1 for none.
@@ -184,7 +191,8 @@ def checked_arrays(posed: Posed, dtype: type) -> tuple[np.ndarray, np.ndarray, n
     shapes = {"means": (n, 3), "factors": (n, 3, 3), "opacities": (n,), "colours": (n, 3)}
     arrays = []
     for name, shape in shapes.items():
-        array = np.ascontiguousarray(getattr(posed, name), dtype)
+        # Writeable too: numba would compile every kernel again for a read-only array.
+        array = np.require(getattr(posed, name), dtype, ["C", "A", "W"])
         if array.shape != shape:
             raise ValueError(f"posed {name} has shape {array.shape}, expected {shape}")
         arrays.append(array)

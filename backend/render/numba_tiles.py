@@ -84,9 +84,9 @@ def project(means: np.ndarray, factors: np.ndarray, opacities: np.ndarray, colou
             settings: RenderSettings, threads: int) -> Projected:
     """Sort float32 splats by depth, project them and count them by tile."""
     n = len(means)
-    keys, order, rank = np.empty(n, np.uint32), np.empty(n, np.int32), np.empty(n, np.int32)
+    keys, order, rank = np.empty(n, np.uint64), np.empty(n, np.int32), np.empty(n, np.int32)
     run_on_threads(depth_keys, threads, means, opacities, camera.w2c, float(camera.near_m), settings.alpha_cut, keys)
-    count = sort_by_depth(keys, order, rank, np.empty(n, np.uint32), np.empty(n, np.int32))
+    count = sort_by_depth(keys, order, rank, np.empty(n, np.uint64), np.empty(n, np.int32))
     rows = np.empty((count, COLUMNS), np.float32)
     run_on_threads(footprints, threads, rank, means, factors, opacities, colours, camera.w2c, *camera_numbers(camera),
                    camera.width, camera.height, float(settings.low_pass_px2), settings.alpha_cut, settings.antialiased,

@@ -86,6 +86,26 @@ def test_depth_and_mattes():
     np.testing.assert_allclose(fast.rgb, render(HEAD, CAMERA).rgb, atol=2e-6)
 
 
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+def test_rgba_is_rgb_and_alpha(backend):
+    for settings in (RenderSettings(), RenderSettings(supersample=2)):
+        frame = render(HEAD, head_camera(31, 20), settings, backend=backend)
+        rgba = frame.rgba()
+        np.testing.assert_array_equal(rgba[..., :3], frame.rgb)
+        np.testing.assert_array_equal(rgba[..., 3], frame.alpha)
+        assert backend != "numba" or rgba.flags.c_contiguous
+
+
+def test_read_only_and_strided_input():
+    expected = render(HEAD, CAMERA).rgb
+    fields = {name: np.array(getattr(HEAD, name)) for name in ("means", "factors", "opacities", "colours", "groups")}
+    fields["means"] = np.asfortranarray(fields["means"])
+    fields["colours"] = fields["colours"].astype(np.float64)
+    for array in fields.values():
+        array.setflags(write=False)
+    np.testing.assert_array_equal(render(PosedSplats(**fields), CAMERA).rgb, expected)
+
+
 def test_too_many_mattes_are_refused():
     with pytest.raises(ValueError, match="at most"):
         render(HEAD, CAMERA, mattes={str(k): (k,) for k in range(17)})
@@ -135,15 +155,26 @@ def test_broken_splats_vanish_alone(name, value):
 
 def test_sort_is_stable_and_skips_the_culled():
     r = np.random.default_rng(0)
-    for spread in (0, 1, 300, 2**31):
-        keys = r.integers(0, spread + 1, 5000, dtype=np.uint32)
+    for spread in (0, 1, 300, 2**36 - 1):
+        keys = r.integers(0, spread + 1, 5000, dtype=np.uint64) + np.uint64(2**60)
         keys[r.random(5000) < 0.2] = CULLED
         order, rank = np.empty(5000, np.int32), np.empty(5000, np.int32)
-        count = sort_by_depth(keys, order, rank, np.empty(5000, np.uint32), np.empty(5000, np.int32))
+        count = sort_by_depth(keys, order, rank, np.empty(5000, np.uint64), np.empty(5000, np.int32))
         kept = np.flatnonzero(keys != CULLED)
         np.testing.assert_array_equal(order[:count], kept[np.argsort(keys[kept], kind="stable")])
         np.testing.assert_array_equal(rank[order[:count]], np.arange(count))
         assert (rank[keys == CULLED] == -1).all()
+
+
+def test_depths_closer_than_float32_are_told_apart():
+    """Two opaque splats 1e-9 m apart at 0.6 m, which float32 cannot tell: listed far one first, drawn near one first."""
+    camera = Camera(33, 33, 100.0, 100.0, 16.5, 16.5)
+    w2c = np.eye(4)
+    w2c[2, 3] = 0.6
+    posed = PosedSplats(np.array([[0, 0, 1e-9], [0, 0, 0]]), np.tile(np.eye(3) * 0.05, (2, 1, 1)), np.ones(2),
+                        np.array([[1.0, 0, 0], [0, 1.0, 0]]), np.zeros(2, int))
+    red, green, _ = render(posed, replace(camera, w2c=w2c)).rgb[16, 16]
+    assert green > 0.98 and red < 0.02
 
 
 @kernel
