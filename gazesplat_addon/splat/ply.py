@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -62,9 +62,8 @@ class _Header:
     data_start: int        # bytes
 
 
-@dataclass(frozen=True)
-class _Raw:
-    """Splats as the file stores them, float32: shapes as in Splats, values before activation."""
+class _Raw(NamedTuple):
+    """Splats as the file stores them: shapes as in Splats, but opacities (N, 1), values before activation."""
 
     means: np.ndarray
     colours: np.ndarray
@@ -72,6 +71,9 @@ class _Raw:
     scales: np.ndarray
     rotations: np.ndarray
     sh_rest: np.ndarray
+
+    def rows(self, chosen: slice | np.ndarray) -> _Raw:
+        return _Raw(*(array[chosen] for array in self))
 
 
 def read_ply(path: Path | str) -> Splats:
@@ -93,14 +95,12 @@ def read_ply(path: Path | str) -> Splats:
             size = os.fstat(handle.fileno()).st_size
             header = _read_header(handle, path.name)
             vertex = _vertex_of(header, path.name)
-            degree_terms = _check_properties(vertex, path.name)
+            terms = _check_properties(vertex, path.name)
             _skip_to_vertex(handle, header, size, path.name)
-            raw = _read_rows(handle, header, vertex, degree_terms, size, path.name)
+            return _read_splats(handle, header, vertex, terms, size, path.name)
     except OSError as error:
         raise GazeSplatError("ply-unreadable", f"{path.name} cannot be read ({error.strerror or error}).",
                              "Check that the file exists and that you may open it.") from error
-    return _activate(raw, path.name)
-
 
 def write_ply(path: Path | str, splats: Splats) -> None:
     """Write splats as the standard 3DGS layout: float32, little endian, through a temporary name.
@@ -135,7 +135,7 @@ def _table_of(splats: Splats, file_name: str) -> tuple[np.ndarray, list[str]]:
     opacities = np.clip(splats.opacities.astype(np.float64), OPACITY_MARGIN, 1.0 - OPACITY_MARGIN)
     lengths = np.sqrt(_squared_lengths(splats.rotations))[:, None]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        raw = _Raw(splats.means, (splats.colours - 0.5) / SH_C0, np.log(opacities) - np.log1p(-opacities),
+        raw = _Raw(splats.means, (splats.colours - 0.5) / SH_C0, (np.log(opacities) - np.log1p(-opacities))[:, None],
                    np.maximum(np.log(splats.scales), np.float32(np.log(MIN_SCALE))), splats.rotations / lengths, splats.sh_rest)
         broken = len(splats) - int(_usable(raw).sum())
     if broken:
@@ -145,7 +145,7 @@ def _table_of(splats: Splats, file_name: str) -> tuple[np.ndarray, list[str]]:
     table[:, 0:3] = raw.means
     table[:, 6:9] = raw.colours
     table[:, 9:9 + terms].reshape(len(splats), 3, -1)[:] = raw.sh_rest.transpose(0, 2, 1)
-    table[:, 9 + terms] = raw.opacities
+    table[:, 9 + terms] = raw.opacities[:, 0]
     table[:, 10 + terms:13 + terms] = raw.scales
     table[:, 13 + terms:17 + terms] = raw.rotations
     return table, names
@@ -262,35 +262,51 @@ def _truncated(file_name: str) -> GazeSplatError:
     return GazeSplatError("ply-truncated", f"{file_name} is shorter than its header says.", _COPY_AGAIN)
 
 
-def _read_rows(handle: BinaryIO, header: _Header, vertex: _Element, terms: int, size: int, file_name: str) -> _Raw:
-    """Read all rows into raw arrays; nothing is allocated before the file's size vouches for the count."""
+def _read_splats(handle: BinaryIO, header: _Header, vertex: _Element, terms: int, size: int, file_name: str) -> Splats:
+    """Read block by block into the final arrays; nothing is allocated before the file's size vouches for the count."""
     row_type, n = _row_type(vertex, header.byte_order), vertex.count
     least_bytes = row_type.itemsize * n if header.byte_order else 2 * len(vertex.properties) * n - 1
     if handle.tell() + least_bytes > size:
         raise _truncated(file_name)
-    raw = _Raw(*(np.empty(shape, np.float32) for shape in ((n, 3), (n, 3), (n, 1), (n, 3), (n, 4), (n, terms, 3))))
-    rest = tuple(f"f_rest_{c * terms + k}" for k in range(terms) for c in range(3))
-    columns = [(raw.means, _MEANS), (raw.colours, _COLOURS), (raw.opacities, ("opacity",)), (raw.scales, _SCALES),
-               (raw.rotations, _ROTATION), (raw.sh_rest.reshape(n, -1), rest)]
-    usual = all(row_type[i] == np.float32 for i in range(len(row_type)))
     if header.byte_order:
         blocks = _binary_blocks(handle, row_type, n, file_name)
     else:
         skipped = sum(element.count for element in _before_vertex(header) if element.properties)
         blocks = _ascii_blocks(handle, skipped, row_type, n, file_name)
-    start = 0
-    with np.errstate(over="ignore"):
-        for block in blocks:
-            for target, names in columns:
-                rows = target[start:start + len(block)]
-                if usual and names:   # about twice as fast as a column at a time
-                    index = [row_type.names.index(name) for name in names]
-                    np.take(block.view(np.float32).reshape(len(block), -1), index, axis=1, out=rows, mode="clip")
-                else:
-                    for i, name in enumerate(names):
-                        rows[:, i] = block[name]
-            start += len(block)
-    return raw
+    result = _Raw(*(np.empty(shape, np.float32) for shape in ((n, 3), (n, 3), (n, 1), (n, 3), (n, 4), (n, terms, 3))))
+    kept = clamped = 0
+    for block in blocks:
+        raw = result.rows(slice(kept, kept + len(block)))
+        _gather(block, raw, terms)
+        usable = _usable(raw)
+        if not usable.all():
+            for array in raw:
+                array[:usable.sum()] = array[usable]
+            raw = raw.rows(slice(usable.sum()))
+        clamped += _activate(raw)
+        kept += len(raw.means)
+    if not kept:
+        raise GazeSplatError("ply-values", f"None of the {n} splats in {file_name} can be drawn: their values are no usable numbers.",
+                             _EXPORT_AGAIN)
+    if clamped or kept < n:
+        _log.warning("%s: dropped %d of %d splats with unusable values, clamped the scales of %d", file_name, n - kept, n, clamped)
+    means, colours, opacities, scales, rotations, sh_rest = result.rows(slice(kept))
+    return Splats(means, scales, rotations, opacities[:, 0], colours, sh_rest)
+
+
+def _gather(block: np.ndarray, raw: _Raw, terms: int) -> None:
+    """Copy a block's properties to their places, whatever their order and types."""
+    rest = [f"f_rest_{c * terms + k}" for k in range(terms) for c in range(3)]
+    usual = all(block.dtype[i] == np.float32 for i in range(len(block.dtype)))
+    for target, names in zip(raw, (_MEANS, _COLOURS, ("opacity",), _SCALES, _ROTATION, rest), strict=True):
+        rows = target.reshape(len(block), -1) if names else target
+        if usual and names:   # about twice as fast as a column at a time
+            index = [block.dtype.names.index(name) for name in names]
+            np.take(block.view(np.float32).reshape(len(block), -1), index, axis=1, out=rows, mode="clip")
+            continue
+        with np.errstate(over="ignore"):
+            for i, name in enumerate(names):
+                rows[:, i] = block[name]
 
 
 def _binary_blocks(handle: BinaryIO, row_type: np.dtype, count: int, file_name: str) -> Iterator[np.ndarray]:
@@ -304,20 +320,20 @@ def _binary_blocks(handle: BinaryIO, row_type: np.dtype, count: int, file_name: 
 
 def _ascii_blocks(handle: BinaryIO, skipped: int, row_type: np.dtype, count: int, file_name: str) -> Iterator[np.ndarray]:
     """Yield the rows after ``skipped`` ones: every row of an ascii file has its line."""
-    lines = (line for line in io.TextIOWrapper(handle, "latin-1") if line.strip())
-    lines = itertools.islice(lines, skipped, None)
-    for start in range(0, count, BLOCK_ROWS):
-        rows = list(itertools.islice(lines, min(BLOCK_ROWS, count - start)))
-        if len(rows) < min(BLOCK_ROWS, count - start) or len(rows[-1].split()) < len(row_type.names):
-            raise _truncated(file_name)
-        try:
-            values = np.loadtxt(rows, np.float64, comments=None, ndmin=2)
-        except ValueError as error:
-            raise GazeSplatError("ply-values", f"{file_name} holds rows that are not numbers ({error}).", _EXPORT_AGAIN) from error
-        if values.shape[1] != len(row_type.names):
-            raise GazeSplatError("ply-values", f"{file_name} has {values.shape[1]} values a row, its header names {len(row_type.names)}.",
-                                 _EXPORT_AGAIN)
-        yield values.view(row_type)[:, 0]
+    with io.TextIOWrapper(handle, "latin-1") as text:
+        lines = itertools.islice((line for line in text if line.strip()), skipped, None)
+        for start in range(0, count, BLOCK_ROWS):
+            rows = list(itertools.islice(lines, min(BLOCK_ROWS, count - start)))
+            if len(rows) < min(BLOCK_ROWS, count - start) or len(rows[-1].split()) < len(row_type.names):
+                raise _truncated(file_name)
+            try:
+                values = np.loadtxt(rows, np.float64, comments=None, ndmin=2)
+            except ValueError as error:
+                raise GazeSplatError("ply-values", f"{file_name} holds rows that are not numbers ({error}).", _EXPORT_AGAIN) from error
+            if values.shape[1] != len(row_type.names):
+                raise GazeSplatError("ply-values", f"{file_name} has {values.shape[1]} values a row, its header names "
+                                     f"{len(row_type.names)}.", _EXPORT_AGAIN)
+            yield values.view(row_type)[:, 0]
 
 
 def _usable(raw: _Raw) -> np.ndarray:
@@ -336,22 +352,13 @@ def _squared_lengths(rotations: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", rotations, rotations, dtype=np.float64)
 
 
-def _activate(raw: _Raw, file_name: str) -> Splats:
-    """Return activated splats without the unusable ones; see ``read_ply`` for what is dropped and clamped."""
-    usable = _usable(raw)
-    kept, smallest = int(usable.sum()), np.float32(np.log(MIN_SCALE))
-    if not kept:
-        raise GazeSplatError("ply-values", f"None of the {len(usable)} splats in {file_name} can be drawn: their values are no numbers.",
-                             _EXPORT_AGAIN)
+def _activate(raw: _Raw) -> int:
+    """Turn usable raw splats into what Splats holds, in place; return how many had a scale clamped."""
+    smallest = np.float32(np.log(MIN_SCALE))
     too_thin = raw.scales < smallest
-    clamped = int(too_thin[usable].any(1).sum()) if too_thin.any() else 0
-    if clamped or kept < len(usable):
-        _log.warning("%s: dropped %d of %d splats with unusable values, clamped the scales of %d",
-                     file_name, len(usable) - kept, len(usable), clamped)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        opacities = 1.0 / (1.0 + np.exp(-raw.opacities[:, 0]))
-        scales = np.exp(np.maximum(raw.scales, smallest))
-        rotations = (raw.rotations / np.sqrt(_squared_lengths(raw.rotations))[:, None]).astype(np.float32)
-        colours = np.float32(SH_C0) * raw.colours + np.float32(0.5)
-    splats = Splats(raw.means, scales, rotations, opacities, colours, raw.sh_rest)
-    return splats if kept == len(usable) else splats.select(usable)
+    with np.errstate(over="ignore"):   # an opacity of 0 is exp(inf) below the bar
+        raw.opacities[:] = 1.0 / (1.0 + np.exp(-raw.opacities))
+    np.exp(np.maximum(raw.scales, smallest), out=raw.scales)
+    raw.rotations[:] = raw.rotations / np.sqrt(_squared_lengths(raw.rotations))[:, None]
+    raw.colours[:] = np.float32(SH_C0) * raw.colours + np.float32(0.5)
+    return int(too_thin.any(1).sum()) if too_thin.any() else 0
