@@ -16,7 +16,6 @@ SHADE_SOCKETS = tuple(f"Shade {term + 1}" for term in range(SHADE_TERMS))
 MARGIN_SOCKETS = ("Inner X", "Outer X", "Corner Y", "Iris Radius", "Overlap", "Zip", *CURVE_SOCKETS)
 # What a pose does to the margins, single values worked out once for an eye.
 MARGIN_POSE_SOCKETS = ("Carried", "Upper Rise", "Lower Rise", "Blink")
-FRAME_SOCKETS = ("Centre", "Frame X", "Frame Y", "Frame Z")
 GAZE_SOCKETS = ("Gaze X", "Gaze Y", "Gaze Z")
 
 

@@ -99,13 +99,16 @@ def _build(b: Builder, degree: int, eyes: Mapping[str, EyeRig]) -> None:
     camera = b.group(camera_group(), {})
     base = b.attribute(attributes.BASE, "FLOAT_COLOR")
     splat = {"Geometry": geometry, **dict(zip(("M1", "M2", "M3"), columns, strict=True)),
-             "Opacity": b.outputs("FunctionNodeSeparateColor", base)["Alpha"],
-             "Colour": _colour(b, given, camera, base, degree, posed=bool(eyes))}
+             "Opacity": b.outputs("FunctionNodeSeparateColor", base)["Alpha"]}
+    shown = _shown_colour(b, camera, base, degree, posed=bool(eyes))
+    colour = b.group(colour_group(), {**shown, "Scene Linear": given["Scene Linear"]})["Colour"]
+    # The viewport has no compositor that would decode: what it shows is always scene-linear.
+    disc_colour = b.group(colour_group(), {**shown, "Scene Linear": True})["Colour"]
     view = {name: camera[name] for name in ("To Camera", "To Object", "Focal", "Offset", "Parallel")}
     settings = {name: given[name] for name in ("Low Pass", "Alpha Cap", "Sort", "Material")}
     resolution = b.vector(given["Resolution X"], given["Resolution Y"], 0.0)
-    exact = b.group(ewa_quads_group(), {**splat, **view, **settings, "Resolution": resolution})
-    discs = b.group(view_discs_group(), {**splat, "Material": given["Viewport Material"]})
+    exact = b.group(ewa_quads_group(), {**splat, **view, **settings, "Colour": colour, "Resolution": resolution})
+    discs = b.group(view_discs_group(), {**splat, "Colour": disc_colour, "Material": given["Viewport Material"]})
     cheap = b.node("FunctionNodeBooleanMath", b.node("GeometryNodeIsViewport"), given["Exact in Viewport"], operation="NIMPLY")
     b.finish({"Geometry": b.switch(cheap, discs["Geometry"], exact["Geometry"], "GEOMETRY")})
 
@@ -118,8 +121,9 @@ def factor_columns(b: Builder) -> tuple[Value, Value, Value]:
     return tuple(b.node("FunctionNodeRotateVector", axis, rotation) for axis in axes)
 
 
-def _colour(b: Builder, given: Mapping[str, Value], camera: Mapping[str, Value], base: Value, degree: int, *, posed: bool) -> Value:
-    inputs = {"Base": base, "Scene Linear": given["Scene Linear"]}
+def _shown_colour(b: Builder, camera: Mapping[str, Value], base: Value, degree: int, *, posed: bool) -> dict[str, Value]:
+    """Return what the colour group takes: base, harmonics and shading."""
+    inputs = {"Base": base}
     if posed:
         inputs["Shade"] = b.attribute(attributes.SHADE, "FLOAT_VECTOR")
     if degree:
@@ -128,4 +132,4 @@ def _colour(b: Builder, given: Mapping[str, Value], camera: Mapping[str, Value],
         direction = b.node("ShaderNodeMix", camera["Parallel"], outward, -camera["Backward"], data_type="VECTOR")
         turn = {"Turn": b.attribute(attributes.TURN, "QUATERNION")} if posed else {}
         inputs["Harmonics"] = b.group(harmonics_group(degree), {"Direction": direction, **turn})["Colour"]
-    return b.group(colour_group(), inputs)["Colour"]
+    return inputs

@@ -2,12 +2,11 @@
 """The render settings a splat needs, set in one step that says what it changed."""
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import bpy
 
 from .. import compat
-from . import store
+from . import colour, store
+from .changes import Change, set_property, shown
 
 # A ray passes every film in front of the first opaque thing; about 106 splats cover a pixel of a 150K head.
 # Minimum = maximum, or Cycles ends paths at random and leaves fireflies.
@@ -16,18 +15,7 @@ TRANSPARENT_BOUNCES = 256
 POINT_FILTER_WIDTH_PX = 0.01
 FILM_FILTER_WIDTH_PX = 1.5
 BLUR_SAMPLES = 32
-
-
-@dataclass(frozen=True)
-class Change:
-    """One setting that was changed: its place in the interface, the value before and the value now."""
-
-    setting: str
-    before: object
-    after: object
-
-    def __str__(self) -> str:
-        return f"{self.setting}: {self.before} -> {self.after}"
+_SEEN_TYPES = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "GREASEPENCIL"}
 
 
 def prepare_render(scene: bpy.types.Scene, *, engine: str | None = None, transparent: bool | None = None) -> list[Change]:
@@ -40,11 +28,10 @@ def prepare_render(scene: bpy.types.Scene, *, engine: str | None = None, transpa
     wanted = {"CYCLES": "CYCLES", "EEVEE": compat.EEVEE_ENGINE, None: scene.render.engine}[engine]
     if wanted not in ("CYCLES", compat.EEVEE_ENGINE):
         wanted = "CYCLES"
-    for owner, name, label, value in _wanted_settings(scene, wanted, transparent):
-        before = getattr(owner, name)
-        if before != value:
-            setattr(owner, name, value)
-            changes.append(Change(label, before, value))
+    for setting in _wanted_settings(scene, wanted, transparent):
+        change = set_property(*setting)
+        if change is not None:
+            changes.append(change)
     # Cycles sorts along the ray by itself, and a changing order of vertices would ruin its motion blur.
     for root in store.splat_roots_in(scene):
         modifier = store.display_modifier(root)
@@ -55,59 +42,75 @@ def prepare_render(scene: bpy.types.Scene, *, engine: str | None = None, transpa
 
 
 def render_problems(scene: bpy.types.Scene) -> list[str]:
-    """Return one sentence for each setting that would render the scene's splats wrongly; empty when all is well."""
-    engine = scene.render.engine
+    """Return one sentence for each thing that would render the scene's splats wrongly; empty when all is well."""
+    engine, roots = scene.render.engine, store.splat_roots_in(scene)
+    if not roots:
+        return []
     if engine not in ("CYCLES", compat.EEVEE_ENGINE):
-        return [f"{engine.title()} does not draw splats: use Cycles or EEVEE."]
-    return [f"{label} is {_shown(getattr(owner, name))}, splats need {_shown(value)}."
-            for owner, name, label, value in _needed_settings(scene, engine) if not _good_enough(name, getattr(owner, name), value)]
+        return [f"{engine.replace('_', ' ').title()} does not draw splats: use Cycles or EEVEE."]
+    problems = [f"{label} is {shown(getattr(owner, name))}, splats need {shown(value)}."
+                for owner, name, value, label in _needed_settings(scene, engine)
+                if not _good_enough(name, getattr(owner, name), value)]
+    sorts = [compat.get_modifier_input(m, "Sort") for m in map(store.display_modifier, roots) if m is not None]
+    if engine == "CYCLES" and any(sorts) and scene.render.use_motion_blur:
+        problems.append("Sorted splats smear under motion blur in Cycles: set up the render again.")
+    if engine != "CYCLES":
+        if not all(sorts):
+            problems.append("EEVEE needs sorted splats: set up the render again.")
+        if len(roots) > 1:
+            problems.append("EEVEE sorts every portrait as a whole: where portraits overlap, use Cycles.")
+    mode = colour.colour_mode(scene)
+    if mode is None:
+        problems.append("The scene's colour settings do not fit its splats: set up the render again.")
+    elif mode == colour.EXACT and _shows_other_things(scene):
+        problems.append("Exact colour decodes the whole picture: render other objects in a view layer of their own, "
+                        "or choose scene-linear colour.")
+    return problems
 
 
 def _wanted_settings(scene: bpy.types.Scene, engine: str, transparent: bool | None) -> list[tuple]:
-    wanted = [(scene.render, "engine", "Render Engine", engine)]
+    wanted = [(scene.render, "engine", engine, "Render Engine")]
     if transparent is not None:
-        wanted.append((scene.render, "film_transparent", "Film > Transparent", transparent))
+        wanted.append((scene.render, "film_transparent", transparent, "Film > Transparent"))
     blurred = _is_blurred(scene)
     wanted += _needed_settings(scene, engine)
     if engine == "CYCLES":
         wanted += [
-            (scene.cycles, "samples", "Render > Max Samples", BLUR_SAMPLES if blurred else 1),
-            (scene.cycles, "pixel_filter_type", "Film > Pixel Filter", "BLACKMAN_HARRIS"),
-            (scene.cycles, "filter_width", "Film > Pixel Filter > Width", FILM_FILTER_WIDTH_PX if blurred else POINT_FILTER_WIDTH_PX),
+            (scene.cycles, "samples", BLUR_SAMPLES if blurred else 1, "Render > Max Samples"),
+            (scene.cycles, "pixel_filter_type", "BLACKMAN_HARRIS", "Film > Pixel Filter"),
+            (scene.cycles, "filter_width", FILM_FILTER_WIDTH_PX if blurred else POINT_FILTER_WIDTH_PX, "Film > Pixel Filter > Width"),
         ]
     else:
         wanted += [
-            (scene.eevee, "taa_render_samples", "Sampling > Render Samples", BLUR_SAMPLES if blurred else 1),
-            (scene.render, "filter_size", "Film > Filter Size", FILM_FILTER_WIDTH_PX if blurred else POINT_FILTER_WIDTH_PX),
+            (scene.eevee, "taa_render_samples", BLUR_SAMPLES if blurred else 1, "Sampling > Render Samples"),
+            (scene.render, "filter_size", FILM_FILTER_WIDTH_PX if blurred else POINT_FILTER_WIDTH_PX, "Film > Filter Size"),
         ]
     return wanted
 
 
 def _needed_settings(scene: bpy.types.Scene, engine: str) -> list[tuple]:
-    """Return (owner, property, label, value) of the settings without which splats come out wrong."""
+    """Return (owner, property, value, place in the interface) of the settings without which splats come out wrong."""
     if engine != "CYCLES":
         return []
     cycles = scene.cycles
     return [
-        (cycles, "transparent_max_bounces", "Light Paths > Max Bounces > Transparent", TRANSPARENT_BOUNCES),
-        (cycles, "min_transparent_bounces", "Light Paths > Min Transparent Bounces", TRANSPARENT_BOUNCES),
-        (cycles, "use_denoising", "Sampling > Denoise", False),
-        (cycles, "use_adaptive_sampling", "Sampling > Noise Threshold", False),
-        (cycles, "max_bounces", "Light Paths > Max Bounces > Total", 0),
+        (cycles, "transparent_max_bounces", TRANSPARENT_BOUNCES, "Light Paths > Max Bounces > Transparent"),
+        (cycles, "min_transparent_bounces", TRANSPARENT_BOUNCES, "Light Paths > Min Transparent Bounces"),
+        (cycles, "use_denoising", False, "Sampling > Denoise"),
+        (cycles, "use_adaptive_sampling", False, "Sampling > Noise Threshold"),
     ]
 
 
 def _good_enough(name: str, value: object, needed: object) -> bool:
-    """Light bounces of other objects are the artist's own business, and more transparent bounces are fine."""
-    if name == "max_bounces":
-        return True
+    """More transparent bounces than needed only cost time."""
     return value >= needed if name.endswith("bounces") else value == needed
+
+
+def _shows_other_things(scene: bpy.types.Scene) -> bool:
+    """Return whether anything but splats and holdouts is rendered."""
+    return any(o.type in _SEEN_TYPES and not o.hide_render and not o.is_holdout and store.root_of(o) is None for o in scene.objects)
 
 
 def _is_blurred(scene: bpy.types.Scene) -> bool:
     camera = scene.camera.data if scene.camera is not None and scene.camera.type == "CAMERA" else None
     return scene.render.use_motion_blur or (camera is not None and camera.dof.use_dof)
-
-
-def _shown(value: object) -> str:
-    return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)

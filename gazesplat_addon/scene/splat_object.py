@@ -10,12 +10,16 @@ import numpy as np
 
 from .. import compat
 from ..nodes import attributes
+from ..nodes.library import VERSION_KEY
 from ..nodes.portrait import portrait_tree
+from ..rig.sidecar import PortraitRig
 from ..splat.arrays import Splats
 from .drivers import drive, scene_variable
 from .material import disc_material, splat_material
 
 MODIFIER = "GazeSplat"
+# Settings that an artist may have changed and that other splats keep.
+_KEPT_INPUTS = ("Exact in Viewport", "Sort", "Scene Linear", "Alpha Cap", "Low Pass")
 
 # Attribute type -> name of the field that foreach_set fills.
 _FIELDS = {"FLOAT": "value", "INT": "value", "FLOAT_VECTOR": "vector", "FLOAT_COLOR": "color", "QUATERNION": "value"}
@@ -38,25 +42,40 @@ def create_carrier(name: str, splats: Splats, groups: np.ndarray | None = None) 
     return mesh
 
 
-def create_splat_object(name: str, splats: Splats, groups: np.ndarray | None = None, *,
+def create_splat_object(name: str, splats: Splats, groups: np.ndarray | None = None, rig: PortraitRig | None = None, *,
                         collection: bpy.types.Collection) -> bpy.types.Object:
-    """Return an object that shows the splats, linked to ``collection``."""
+    """Return an object that shows the splats, linked to ``collection``; ``rig`` brings the inputs of its eyes."""
     carrier = bpy.data.objects.new(name, create_carrier(name, splats, groups))
     collection.objects.link(carrier)
-    add_display(carrier, portrait_tree(name, splats.sh_degree))
+    modifier = carrier.modifiers.new(MODIFIER, "NODES")
+    show_tree(modifier, portrait_tree(name, splats.sh_degree, rig))
     return carrier
 
 
-def add_display(carrier: bpy.types.Object, tree: bpy.types.NodeTree) -> bpy.types.NodesModifier:
-    """Add the modifier with a portrait's tree, its materials, and drivers that follow the render size."""
-    modifier = carrier.modifiers.new(MODIFIER, "NODES")
+def replace_splats(carrier: bpy.types.Object, splats: Splats, groups: np.ndarray | None, rig: PortraitRig | None) -> None:
+    """Give a carrier other splats and a new tree; the settings on its modifier stay."""
+    modifier = next(m for m in carrier.modifiers if m.type == "NODES" and m.node_group is not None and VERSION_KEY in m.node_group)
+    settings = {name: compat.get_modifier_input(modifier, name) for name in _KEPT_INPUTS}
+    old_mesh, old_tree = carrier.data, modifier.node_group
+    carrier.data = create_carrier(old_mesh.name, splats, groups)
+    for curve in [c for c in carrier.animation_data.drivers if c.data_path.startswith(f'modifiers["{modifier.name}"]')]:
+        carrier.animation_data.drivers.remove(curve)
+    show_tree(modifier, portrait_tree(carrier.name, splats.sh_degree, rig))
+    for name, value in settings.items():
+        compat.set_modifier_input(modifier, name, value)
+    for block, blocks in ((old_mesh, bpy.data.meshes), (old_tree, bpy.data.node_groups)):
+        if block.users == 0:
+            blocks.remove(block)
+
+
+def show_tree(modifier: bpy.types.NodesModifier, tree: bpy.types.NodeTree) -> None:
+    """Give a modifier a portrait's tree, its materials, and drivers that follow the render size."""
     modifier.node_group = tree
     compat.set_modifier_input(modifier, "Material", splat_material())
     compat.set_modifier_input(modifier, "Viewport Material", disc_material())
     for axis in ("x", "y"):
-        drive(carrier, compat.modifier_input_path(modifier, f"Resolution {axis.upper()}"), "size * percent / 100",
+        drive(modifier.id_data, compat.modifier_input_path(modifier, f"Resolution {axis.upper()}"), "size * percent / 100",
               size=scene_variable(f"render.resolution_{axis}"), percent=scene_variable("render.resolution_percentage"))
-    return modifier
 
 
 def _add_attribute(mesh: bpy.types.Mesh, name: str, kind: str, values: np.ndarray) -> None:

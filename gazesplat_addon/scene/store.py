@@ -6,7 +6,9 @@ The root Empty carries ``gazesplat`` (what it is), its parts below it carry ``ga
 """
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import bpy
 
@@ -14,14 +16,17 @@ from ..nodes import library
 
 ROOT_KEY = "gazesplat"
 PART_KEY = "gazesplat_part"
+COLLECTION_KEY = "gazesplat_collection"
 FORMAT = 1
 
-SPLATS, HEAD, GAZE, EYE_LEFT, EYE_RIGHT = "splats", "head", "gaze", "eye.L", "eye.R"
+SPLATS, HEAD, GAZE, CAMERA = "splats", "head", "gaze", "camera"
+EYES = {"left": "eye.L", "right": "eye.R"}
 
 
-def tag_root(root: bpy.types.Object, *, folder: str, rigged: bool, provenance: dict) -> None:
-    """Mark an Empty as a portrait; ``folder`` is where its files lie, relative to the .blend where that is possible."""
-    root[ROOT_KEY] = {"format": FORMAT, "folder": folder, "rigged": rigged, "provenance": provenance}
+def tag_root(root: bpy.types.Object, *, path: Path, rigged: bool, provenance: dict) -> None:
+    """Mark an Empty as a portrait read from ``path``; the folder is kept relative to the .blend where that is possible."""
+    root[ROOT_KEY] = {"format": FORMAT, "folder": _portable(path.parent), "file": path.name, "rigged": rigged,
+                      "provenance": json.dumps(provenance, sort_keys=True, default=str)}
 
 
 def tag_part(part: bpy.types.Object, kind: str) -> None:
@@ -65,26 +70,55 @@ def part_of(root: bpy.types.Object, kind: str) -> bpy.types.Object:
 
 
 def display_modifier(root: bpy.types.Object) -> bpy.types.NodesModifier | None:
-    """Return the modifier that shows the splats, whatever the artist has called it, or None."""
-    carrier = parts_of(root).get(SPLATS)
+    """Return the modifier that shows the splats, whatever the artist has called it, or None.
+
+    An evaluated root gives the evaluated modifier, whose inputs hold what the drivers say.
+    """
+    carrier = parts_of(root.original).get(SPLATS)
+    if carrier is not None and root.is_evaluated:
+        carrier = carrier.evaluated_get(bpy.context.evaluated_depsgraph_get())
     for modifier in carrier.modifiers if carrier is not None else ():
         if modifier.type == "NODES" and modifier.node_group is not None and library.VERSION_KEY in modifier.node_group:
             return modifier
     return None
 
 
+def new_collection(name: str, scene: bpy.types.Scene) -> bpy.types.Collection:
+    """Return a collection of the scene for one portrait; it goes with the portrait."""
+    collection = bpy.data.collections.new(name)
+    collection[COLLECTION_KEY] = True
+    scene.collection.children.link(collection)
+    return collection
+
+
 def delete(root: bpy.types.Object) -> None:
-    """Remove a portrait: its parts, their mesh, tree and actions where nothing else uses them."""
-    objects = [*_tagged_below(root), root]
-    meshes = {o.data for o in objects if o.type == "MESH"}
+    """Remove a portrait: its parts, and their data where nothing else uses it. What the artist parented to it stays."""
+    collections = [c for c in root.users_collection if COLLECTION_KEY in c]
+    remove_objects([*_tagged_below(root), root])
+    for collection in collections:
+        if not collection.objects and not collection.children:
+            bpy.data.collections.remove(collection)
+
+
+def remove_objects(objects: list[bpy.types.Object]) -> None:
+    """Remove objects, and their meshes, cameras, node trees and actions where nothing else uses them."""
+    data = {o.data for o in objects if o.data is not None}
     trees = {m.node_group for o in objects for m in o.modifiers if m.type == "NODES" and m.node_group is not None}
     actions = {o.animation_data.action for o in objects if o.animation_data is not None and o.animation_data.action is not None}
     for o in objects:
         bpy.data.objects.remove(o)
-    for blocks, candidates in ((bpy.data.meshes, meshes), (bpy.data.node_groups, trees), (bpy.data.actions, actions)):
-        for block in candidates:
-            if block.users == 0:
-                blocks.remove(block)
+    bpy.data.batch_remove([block for block in (*data, *trees, *actions) if block.users == 0])
+
+
+def _portable(folder: Path) -> str:
+    """Return a folder as a path relative to the saved .blend, absolute if that is unsaved or on another drive."""
+    folder = folder.resolve()
+    if not bpy.data.filepath:
+        return str(folder)
+    try:
+        return bpy.path.relpath(str(folder))
+    except ValueError:
+        return str(folder)
 
 
 def _below(parent: bpy.types.Object) -> Iterator[bpy.types.Object]:

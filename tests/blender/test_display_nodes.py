@@ -5,13 +5,13 @@ from __future__ import annotations
 import bpy
 import numpy as np
 import pytest
+
 from gazesplat.gazesplat_addon import compat
 from gazesplat.gazesplat_addon.nodes import attributes
 from gazesplat.gazesplat_addon.nodes.builder import Builder
 from gazesplat.gazesplat_addon.nodes.portrait import declare_pose_inputs, pose_input, posed_points
 from gazesplat.gazesplat_addon.rig.pose import EyePose, Pose, pose_splats
 from gazesplat.gazesplat_addon.scene.splat_object import create_carrier
-
 from tests.synthetic import synthetic_portrait
 
 INDEX = "test_index"

@@ -7,6 +7,7 @@ import sys
 
 import bpy
 import pytest
+
 from gazesplat.gazesplat_addon import compat
 
 

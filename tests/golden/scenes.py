@@ -8,12 +8,13 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from mathutils import Matrix
+
 from gazesplat.backend.render import reference
 from gazesplat.backend.render.interface import Camera, RenderSettings
 from gazesplat.gazesplat_addon.scene import render_settings
 from gazesplat.gazesplat_addon.splat import harmonics
 from gazesplat.gazesplat_addon.splat.arrays import Splats
-from mathutils import Matrix
 
 
 def synthetic_splats(count: int, degree: int = 0, seed: int = 0) -> Splats:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import bpy
 import numpy as np
 import pytest
+from mathutils import Euler, Matrix
+
 from gazesplat.gazesplat_addon import compat
 from gazesplat.gazesplat_addon.scene.splat_object import create_splat_object
 from gazesplat.tests.golden import scenes
-from mathutils import Euler, Matrix
 
 CYCLES_DB = 80.0
 EEVEE_DB = 55.0

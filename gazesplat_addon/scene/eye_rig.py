@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The objects an animator works with, and the drivers that carry their motion into the node tree.
+
+    <Name>              Empty: place it, key it; its custom properties are the controls
+      <Name>.head       Empty at the neck: turn the head
+        <Name>.splats   the splats
+        <Name>.eye.L/R  Empties whose -Y axis follows the target
+      <Name>.gaze       Empty: the target. Child of the root, not of the head, so that eyes hold it when the head moves
+      <Name>.camera     the photo's camera
+
+At rest every part has location and rotation zero: where it belongs is in its parent inverse.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from .. import compat
+from ..nodes.portrait import pose_input
+from ..rig.sidecar import EyeRig, PortraitRig
+from . import controls, store
+from .drivers import drive, property_variable, rotation_variable
+
+TRACK_CONSTRAINT = "GazeSplat Look At"
+TARGET_CONSTRAINT = "GazeSplat Target"
+# With this order -Y is led by Z then X, whatever the roll: yaw and pitch of the axis, exactly.
+_ORDER = "YXZ"
+# A blink's dip goes down and towards the nose in equal parts (Riggs 1987 gives no ratio).
+_DIP_SHARE = 0.7071
+NEAREST_TARGET_M, FAR_TARGET_M = 0.05, 20.0
+_NASAL = {"left": -1.0, "right": 1.0}    # + yaw is the subject's left
+
+
+def create_head(root: bpy.types.Object, rig: PortraitRig, *, collection: bpy.types.Collection) -> bpy.types.Object:
+    """Return the head Empty below the root."""
+    head = _empty(f"{root.name}.head", "SPHERE", 0.03, root, store.HEAD, collection)
+    head.rotation_mode = "YXZ"
+    place_head(head, rig)
+    return head
+
+
+def create_eyes(root: bpy.types.Object, head: bpy.types.Object, rig: PortraitRig, *, collection: bpy.types.Collection) -> None:
+    """Add the gaze Empty, an Empty for each eye, the controls on the root, and all drivers."""
+    controls.add_controls(root)
+    gaze = _empty(f"{root.name}.gaze", "SPHERE", 0.015, root, store.GAZE, collection)
+    for side, kind in store.EYES.items():
+        if side not in rig.eyes:
+            continue
+        eye = _empty(f"{root.name}.{kind}", "ARROWS", 0.012, head, kind, collection)
+        track = eye.constraints.new("DAMPED_TRACK")
+        track.name = TRACK_CONSTRAINT
+        track.target, track.track_axis = gaze, "TRACK_NEGATIVE_Y"
+        drive(eye, f'constraints["{TRACK_CONSTRAINT}"].influence', "look_at", look_at=property_variable(root, '["look_at"]'))
+    place_eyes(root, rig)
+
+
+def place_head(head: bpy.types.Object, rig: PortraitRig) -> None:
+    """Put the head's pivot at the neck."""
+    head.matrix_parent_inverse = Matrix.Translation(rig.neck_pivot_m)
+
+
+def place_below_head(part: bpy.types.Object, rig: PortraitRig, rest: Matrix) -> None:
+    """Give a child of the head its place at rest, as a matrix in the portrait frame."""
+    part.matrix_parent_inverse = Matrix.Translation(rig.neck_pivot_m).inverted() @ rest
+
+
+def place_eyes(root: bpy.types.Object, rig: PortraitRig) -> None:
+    """Put eyes and gaze target where the rig has them, and write the drivers with the rig's limits."""
+    parts = store.parts_of(root)
+    for side, eye in rig.eyes.items():
+        place_below_head(parts[store.EYES[side]], rig, eye_rest_matrix(eye))
+        _drive_pose(root, parts[store.EYES[side]], side, eye)
+    parts[store.GAZE].matrix_parent_inverse = Matrix.Translation(rest_target_m(rig))
+
+
+def eye_rest_matrix(eye: EyeRig) -> Matrix:
+    """Return the rest frame of an eye in the portrait frame: X the subject's left, -Y the gaze, Z up."""
+    left, up, forward = eye.gaze_frame().T
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.stack([left, -forward, up], axis=1)
+    matrix[:3, 3] = eye.centre_m
+    return Matrix(matrix.tolist())
+
+
+def rest_target_m(rig: PortraitRig) -> np.ndarray:
+    """Return the point (3,) where the eyes looked in the photo, portrait frame: with it as target nothing turns.
+
+    It is where the rest axes come closest to each other; parallel or diverging axes are taken to meet far away.
+    """
+    centres = np.array([eye.centre_m for eye in rig.eyes.values()], float)
+    axes = np.array([eye.rest_axis for eye in rig.eyes.values()], float)
+    across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
+    normal = across.sum(axis=0)
+    if np.linalg.cond(normal) < 1e8:
+        point = np.linalg.solve(normal, np.einsum("nij,nj->i", across, centres))
+        if (np.einsum("nj,nj->n", point - centres, axes) > NEAREST_TARGET_M).all():
+            return point
+    return centres.mean(axis=0) + FAR_TARGET_M * axes.mean(axis=0)
+
+
+def look_at(root: bpy.types.Object, target: bpy.types.Object | Sequence[float] | None, bone: str = "") -> None:
+    """Let the eyes follow an object, one of its bones, or a point of the world; None brings them to rest.
+
+    A point stays where it is in the world when the portrait moves. ``root["look_at"]`` becomes 1, or 0 for None.
+    """
+    gaze = store.part_of(root, store.GAZE)
+    for constraint in [c for c in gaze.constraints if c.name.startswith(TARGET_CONSTRAINT)]:
+        gaze.constraints.remove(constraint)
+    if target is gaze:
+        pass
+    elif isinstance(target, bpy.types.Object):
+        follow = gaze.constraints.new("COPY_LOCATION")
+        follow.name, follow.target, follow.subtarget = TARGET_CONSTRAINT, target, bone
+    elif target is not None:
+        pin = gaze.constraints.new("LIMIT_LOCATION")
+        pin.name = TARGET_CONSTRAINT
+        for axis, value in zip("xyz", Vector(target), strict=True):
+            for end in ("min", "max"):
+                setattr(pin, f"use_{end}_{axis}", True)
+                setattr(pin, f"{end}_{axis}", value)
+    else:
+        gaze.location = (0.0, 0.0, 0.0)
+    root["look_at"] = 0.0 if target is None else 1.0
+    root.update_tag()
+
+
+def target_position(root: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Vector:
+    """Return where the eyes are asked to look, in the world."""
+    return store.part_of(root, store.GAZE).evaluated_get(depsgraph).matrix_world.translation.copy()
+
+
+def _drive_pose(root: bpy.types.Object, eye: bpy.types.Object, side: str, rig: EyeRig) -> None:
+    modifier = store.display_modifier(root)
+    carrier = modifier.id_data
+
+    def control(name: str):
+        return property_variable(root, f'["{name}"]')
+
+    def drive_input(name: str, expression: str, **variables) -> None:
+        drive(carrier, compat.modifier_input_path(modifier, pose_input(name, side)), expression, **variables)
+
+    life, dip = control("life"), control("life_gaze_dip")
+    sideways, up, down = rig.yaw_limit_deg, rig.up_limit_deg, rig.down_limit_deg
+    drive_input("Yaw", f"clamp(degrees(eye) + hand + life * (made + {_NASAL[side] * _DIP_SHARE:.4f} * dip), {-sideways:g}, {sideways:g})",
+                eye=rotation_variable(eye, "ROT_Z", _ORDER), hand=control("gaze_yaw"), made=control("life_gaze_yaw"), dip=dip, life=life)
+    # Turning about +X lowers -Y.
+    drive_input("Pitch", f"clamp(hand - degrees(eye) + life * (made - {_DIP_SHARE:.4f} * dip), {-down:g}, {up:g})",
+                eye=rotation_variable(eye, "ROT_X", _ORDER), hand=control("gaze_pitch"), made=control("life_gaze_pitch"),
+                dip=dip, life=life)
+    drive_input("Blink", "clamp(max(hand, life * made), 0, 1)",
+                hand=control(f"blink_{side}"), made=control(f"life_blink_{side}"), life=life)
+    drive_input("Pupil", "hand * (1 + life * made)", hand=control("pupil"), made=control("life_pupil"), life=life)
+
+
+def _empty(name: str, display: str, size: float, parent: bpy.types.Object, kind: str,
+           collection: bpy.types.Collection) -> bpy.types.Object:
+    empty = bpy.data.objects.new(name, None)
+    empty.empty_display_type, empty.empty_display_size = display, size
+    collection.objects.link(empty)
+    empty.parent = parent
+    store.tag_part(empty, kind)
+    return empty
