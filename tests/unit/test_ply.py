@@ -457,7 +457,7 @@ def seconds_each(times: int, *works) -> list[float]:
 
 
 def test_reading_is_about_as_fast_as_bare_numpy(path, record_property):
-    """Measured 1.0-1.3 times a bare gather and 4-6 times a bare copy in memory speed; the limits leave room for a busy machine."""
+    """A million degree-3 splats: 0.8-0.9 times a bare gather, 3-4 times a bare copy of the map; the limits leave room for a busy machine."""
     count = 200_000
     write_ply(path, made_up(count))
     offset = path.stat().st_size - count * 62 * 4
@@ -474,5 +474,5 @@ def test_reading_is_about_as_fast_as_bare_numpy(path, record_property):
     record_property("read_to_bare_copy", ours / copied)
     record_property("read_to_bare_gather", ours / gathered)
     print(f"\n{count} splats: {ours * 1e3:.0f} ms, {ours / copied:.1f} x a bare copy, {ours / gathered:.2f} x a bare gather")
-    assert ours < 4 * gathered
-    assert ours < 20 * copied
+    assert ours < 2.5 * gathered
+    assert ours < 12 * copied
