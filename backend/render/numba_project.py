@@ -15,13 +15,50 @@ PASSES = 3
 
 
 @kernel
-def depth_keys(worker, workers, means, opacities, w2c, near, alpha_cut, keys):
-    """Write one uint64 for each splat that sorts like its float64 depth, or ``CULLED`` (near, faint, not finite)."""
+def depth_keys(worker, workers, means, factors, opacities, w2c, lens, limits, near, width, height, low_pass, alpha_cut,
+               parallel, keys):
+    """Write one uint64 for each splat that sorts like its float64 depth, or ``CULLED``.
+
+    Culled are the near, the faint and the not finite, and whatever lies outside the picture even if the splat
+    were a ball of its longest extent and opaque: a close-up or a window of a picture sorts what it shows.
+    """
+    fx, fy, cx, cy = lens
+    x_min, x_max, y_min, y_max = limits
+    reach = -2.0 * math.log(alpha_cut)
+    norm_x = fx * fx * (w2c[0, 0] ** 2 + w2c[0, 1] ** 2 + w2c[0, 2] ** 2)
+    norm_y = fy * fy * (w2c[1, 0] ** 2 + w2c[1, 1] ** 2 + w2c[1, 2] ** 2)
+    norm_z = w2c[2, 0] ** 2 + w2c[2, 1] ** 2 + w2c[2, 2] ** 2
     n = means.shape[0]
     for i in range(n * worker // workers, n * (worker + 1) // workers):
-        z = w2c[2, 0] * means[i, 0] + w2c[2, 1] * means[i, 1] + w2c[2, 2] * means[i, 2] + w2c[2, 3]
-        keep = z >= near and z < 1e30 and opacities[i] >= alpha_cut
-        keys[i] = np.float64(z).view(np.uint64) if keep else CULLED
+        px, py, pz = np.float64(means[i, 0]), np.float64(means[i, 1]), np.float64(means[i, 2])
+        x = w2c[0, 0] * px + w2c[0, 1] * py + w2c[0, 2] * pz + w2c[0, 3]
+        y = w2c[1, 0] * px + w2c[1, 1] * py + w2c[1, 2] * pz + w2c[1, 3]
+        z = w2c[2, 0] * px + w2c[2, 1] * py + w2c[2, 2] * pz + w2c[2, 3]
+        keys[i] = CULLED
+        if not (z >= near and z < 1e30 and opacities[i] >= alpha_cut):
+            continue
+        size = 0.0
+        for row in range(3):
+            for axis in range(3):
+                size += np.float64(factors[i, row, axis]) ** 2
+        # A row of J R is the sum of two vectors: |a + b|^2 <= 2 (|a|^2 + |b|^2).
+        if parallel:
+            u, v = fx * x + cx, fy * y + cy
+            variance_x, variance_y = norm_x * size, norm_y * size
+        else:
+            inverse = 1.0 / z
+            u, v = fx * x * inverse + cx, fy * y * inverse + cy
+            along_x = fx * min(x_max, max(x_min, x * inverse))
+            along_y = fy * min(y_max, max(y_min, y * inverse))
+            size *= 2.0 * inverse * inverse
+            variance_x = (norm_x + along_x * along_x * norm_z) * size
+            variance_y = (norm_y + along_y * along_y * norm_z) * size
+        outside_x, outside_y = max(-u, u - width), max(-v, v - height)
+        if outside_x > 0.0 and outside_x * outside_x > reach * (variance_x + low_pass):
+            continue
+        if outside_y > 0.0 and outside_y * outside_y > reach * (variance_y + low_pass):
+            continue
+        keys[i] = np.float64(z).view(np.uint64)
 
 
 @kernel

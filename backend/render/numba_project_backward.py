@@ -9,21 +9,27 @@ from .numba_options import kernel
 
 
 @kernel
-def sum_pairs(worker, workers, pairs_from, pair_gradients, sums_of):
-    """Add up each footprint's rows of pair_gradients into sums_of (count, GRADIENT_COLUMNS) float32."""
-    n = sums_of.shape[0]
+def sum_pairs(worker, workers, order, pairs_from, pair_gradients, sums_of):
+    """Add up each footprint's rows of pair_gradients into sums_of (N, GRADIENT_COLUMNS) float32, in input order.
+
+    Like ``footprints``, this writes to scattered places rather than let the next kernel read from them.
+    sums_of starts at zero, which stays for the culled.
+    """
+    n = order.shape[0]
+    total = np.empty(GRADIENT_COLUMNS, np.float32)
     for k in range(n * worker // workers, n * (worker + 1) // workers):
-        for column in range(GRADIENT_COLUMNS):
-            sums_of[k, column] = 0.0
+        total[:] = np.float32(0.0)
         for pair in range(pairs_from[k], pairs_from[k + 1]):
             for column in range(GRADIENT_COLUMNS):
-                sums_of[k, column] += pair_gradients[pair, column]
+                total[column] += pair_gradients[pair, column]
+        for column in range(GRADIENT_COLUMNS):
+            sums_of[order[k], column] = total[column]
 
 
 @kernel
-def footprints_backward(worker, workers, rank, sums_of, means, factors, opacities, w2c, lens,
-                        limits, low_pass, antialiased, parallel, d_means, d_factors, d_opacities, d_colours, d_centres):
-    """Carry the gradient sums (count, GRADIENT_COLUMNS) of the footprints back through ``footprints``.
+def footprints_backward(worker, workers, sums_of, means, factors, opacities, w2c, lens, limits, low_pass,
+                        antialiased, parallel, d_means, d_factors, d_opacities, d_colours, d_centres):
+    """Carry the gradient sums (N, GRADIENT_COLUMNS) of the footprints back through ``footprints``.
 
     d_means (N, 3), d_factors (N, 3, 3), d_opacities (N,), d_colours (N, 3) and d_centres (N, 2), the gradient of
     the projected centre in pixels, are float32 and start at zero: a splat that showed nothing keeps that.
@@ -34,11 +40,12 @@ def footprints_backward(worker, workers, rank, sums_of, means, factors, opacitie
     sums = np.empty(GRADIENT_COLUMNS, np.float64)
     camera_factor = np.empty((3, 3))
     for i in range(n * worker // workers, n * (worker + 1) // workers):
-        k = rank[i]
-        if k < 0:
-            continue
+        shown = False
         for column in range(GRADIENT_COLUMNS):
-            sums[column] = sums_of[k, column]
+            sums[column] = sums_of[i, column]
+            shown |= sums_of[i, column] != 0.0
+        if not shown:
+            continue
         for channel in range(3):
             d_colours[i, channel] = sums[SUM_RED + channel]
         # ln alpha does not grow with an opacity beyond 1, which the forward pass clips.

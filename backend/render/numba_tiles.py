@@ -85,10 +85,12 @@ def project(means: np.ndarray, factors: np.ndarray, opacities: np.ndarray, colou
     """Sort float32 splats by depth, project them and count them by tile."""
     n = len(means)
     keys, order, rank = np.empty(n, np.uint64), np.empty(n, np.int32), np.empty(n, np.int32)
-    run_on_threads(depth_keys, threads, means, opacities, camera.w2c, float(camera.near_m), settings.alpha_cut, keys)
+    lens, slope_limits = camera_numbers(camera)
+    run_on_threads(depth_keys, threads, means, factors, opacities, camera.w2c, lens, slope_limits, float(camera.near_m),
+                   camera.width, camera.height, float(settings.low_pass_px2), settings.alpha_cut, camera.orthographic, keys)
     count = sort_by_depth(keys, order, rank, np.empty(n, np.uint64), np.empty(n, np.int32))
     rows = np.empty((count, COLUMNS), np.float32)
-    run_on_threads(footprints, threads, rank, means, factors, opacities, colours, camera.w2c, *camera_numbers(camera),
+    run_on_threads(footprints, threads, rank, means, factors, opacities, colours, camera.w2c, lens, slope_limits,
                    camera.width, camera.height, float(settings.low_pass_px2), settings.alpha_cut, settings.antialiased,
                    camera.orthographic, rows)
     across, down = tile_grid(camera)

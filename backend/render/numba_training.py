@@ -87,12 +87,11 @@ def backward(tape: Tape, d_rgb: np.ndarray, d_alpha: np.ndarray | None = None) -
     run_on_threads(blend_tiles_backward, tape.threads, np.zeros(1, np.int64), tape.tiles, listed.starts, listed.pair_splat,
                    listed.pair_rows, listed.pair_slot, tape.projected.rows, blend_limits(settings), camera.width, camera.height,
                    tape.rgba, d_rgba, pair_gradients)
-    sums_of = np.empty((len(tape.projected.order), GRADIENT_COLUMNS), np.float32)
-    run_on_threads(sum_pairs, tape.threads, listed.pairs_from, pair_gradients, sums_of)
+    sums_of = np.zeros((n, GRADIENT_COLUMNS), np.float32)
+    run_on_threads(sum_pairs, tape.threads, tape.projected.order, listed.pairs_from, pair_gradients, sums_of)
     gradients = Gradients(np.zeros((n, 3), np.float32), np.zeros((n, 3, 3), np.float32), np.zeros(n, np.float32),
                           np.zeros((n, 3), np.float32), np.zeros((n, 2), np.float32))
-    run_on_threads(footprints_backward, tape.threads, tape.projected.rank, sums_of,
-                   tape.means, tape.factors, tape.opacities, camera.w2c, *camera_numbers(camera),
-                   float(settings.low_pass_px2), settings.antialiased, camera.orthographic, gradients.means, gradients.factors,
-                   gradients.opacities, gradients.colours, gradients.centres_px)
+    run_on_threads(footprints_backward, tape.threads, sums_of, tape.means, tape.factors, tape.opacities, camera.w2c,
+                   *camera_numbers(camera), float(settings.low_pass_px2), settings.antialiased, camera.orthographic,
+                   gradients.means, gradients.factors, gradients.opacities, gradients.colours, gradients.centres_px)
     return gradients
