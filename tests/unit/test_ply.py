@@ -305,6 +305,14 @@ def test_elements_of_astronomical_size_are_refused(path):
     assert refused(path).code == "ply-truncated"
 
 
+@pytest.mark.parametrize("lists,data", [("list int uchar i", b"\2\0"), ("list uchar int i\nproperty list uchar int j", b"\xff\0")])
+def test_lists_cut_before_any_vertex_are_refused(path, lists, data):
+    edited(path, b"element vertex", f"element strip 9\nproperty {lists}\nelement vertex".encode())
+    head, end, _ = path.read_bytes().rpartition(b"end_header\n")
+    path.write_bytes(head + end + data)
+    assert refused(path).code == "ply-truncated"
+
+
 @pytest.mark.parametrize("keep", [4, 40, 400, -1, -4, -1000])
 def test_cut_files_are_refused(path, keep):
     content = file_of(path, stored(made_up(50, 3))).read_bytes()
@@ -457,7 +465,7 @@ def seconds_each(times: int, *works) -> list[float]:
 
 
 def test_reading_is_about_as_fast_as_bare_numpy(path, record_property):
-    """A million degree-3 splats: 0.8-0.9 times a bare gather, 3-4 times a bare copy of the map; the limits leave room for a busy machine."""
+    """A million degree-3 splats: 0.8-0.9 times a bare gather, 3-4 times a bare copy; the limits leave room for a busy machine."""
     count = 200_000
     write_ply(path, made_up(count))
     offset = path.stat().st_size - count * 62 * 4
