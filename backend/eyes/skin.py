@@ -141,7 +141,7 @@ def _clean_upper(scan: FaceScan, contour: EyeContour, grid: LidGrid) -> tuple[np
     grown = np.minimum.accumulate(_reach(rough, grid, r), axis=0)
     height = np.clip((grown > LASH_TIP_MATTE).sum(0) * grid.step_px, 0.3 * r, LASH_MAX_IRIS_RADII * r)
     height = _blur(height[None], 0.5 * r / grid.step_px)[0]
-    skin = _continue_down(lifted, grid, height, c.width_px, r)
+    skin = _continue_down(colours, grid, height, c.width_px, r)
     share = (1.0 - lids.smoothstep(height, height + 0.3 * r, t[:, None])) * along
     clean = colours * (1.0 - share[..., None]) + skin * share[..., None]
 
@@ -185,7 +185,8 @@ def _continue_down(colours: np.ndarray, grid: LidGrid, height: np.ndarray, width
     """
     st = grid.step_px
     above = (grid.t_px[:, None] > height) & (grid.t_px[:, None] < height + 0.7 * r)
-    strip = np.nanpercentile(np.where(above[..., None], colours, np.nan), 60, axis=0)
+    # The brighter part of the strip: what stands between stray strands and above the crease.
+    strip = np.nanpercentile(np.where(above[..., None], colours, np.nan), 75, axis=0)
     inside = lids.smoothstep(0.0, 0.2 * r, grid.x_px) * lids.smoothstep(0.0, 0.2 * r, width_px - grid.x_px) + 0.02
     base = _blur((strip * inside[:, None])[None], 0.45 * r / st) / _blur(inside[None], 0.45 * r / st)[..., None]
     rows = np.arange(len(colours))[:, None]

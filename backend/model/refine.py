@@ -21,7 +21,8 @@ RELAXATION = 1.6            # SIRT converges below 2
 LARGEST_SIDE_PX = 1400      # the photo is enlarged up to threefold, or to this: a portrait is shown larger than its photo
 MOST_CHANGE = 0.25
 DAMPING = 0.15              # of the median weight: splats that hardly show learn little
-_KEPT = (parts.HIGHLIGHT, parts.UPPER_LASH, parts.LOWER_LASH)   # their colours are known; the layers below answer for the rest
+# Skin under lashes was restored, not seen: it may hardly change, or it would glow when the lid comes down.
+_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.02}
 
 
 def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: PortraitRig, report: Callable[[float, str], None]) -> Splats:
@@ -38,7 +39,9 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
                     scan.cy * size[1] / height, scan.portrait_to_camera)
     posed = pose_splats(splats, groups, rig, Pose())
     first = posed.colours.copy()
-    free = ~np.isin(groups % 10, _KEPT) | (groups == parts.HEAD)
+    limit = np.full((len(splats), 1), MOST_CHANGE, np.float32)
+    for part, most in _MOST_CHANGE_OF.items():
+        limit[(groups != parts.HEAD) & (groups % 10 == part)] = most
     gain = None
     for step in range(ITERATIONS):
         report(step / ITERATIONS, "Matching colours to the photo")
@@ -46,8 +49,8 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
         if gain is None:
             weight = backward(tape, np.broadcast_to(inside, (*inside.shape[:2], 3))).colours[:, :1]
             shown = weight[weight > 0]
-            gain = RELAXATION * free[:, None] / (weight + DAMPING * (np.median(shown) if len(shown) else 1.0))
+            gain = RELAXATION / (weight + DAMPING * (np.median(shown) if len(shown) else 1.0))
         residual = (target * frame.alpha[..., None] - frame.rgb) * inside
         change = posed.colours + gain * backward(tape, residual).colours - first
-        posed = replace(posed, colours=np.clip(first + np.clip(change, -MOST_CHANGE, MOST_CHANGE), 0.0, 1.0).astype(np.float32))
+        posed = replace(posed, colours=np.clip(first + np.clip(change, -limit, limit), 0.0, 1.0).astype(np.float32))
     return replace(splats, colours=posed.colours)
