@@ -21,6 +21,7 @@ STEEPEST = 2.5              # depth per lateral metre at which surfels stop grow
 BREAK_M = 0.015             # a depth jump within a few pixels is an edge, not a slope
 BREAK_SLOPE = 3.5           # nor anything flatter than this
 EDGE_PX = 5
+BACK_SIDE_PX = 320
 OPAQUE = 0.993
 FAINTEST = 0.3              # of the soft mask: fainter rims are not worth splats
 
@@ -140,16 +141,19 @@ def _back_colours(scan: FaceScan) -> np.ndarray:
     source = (mask > 0) & (cv2.dilate(face, np.ones((grow, grow), np.uint8)) == 0)
     if source.sum() < 50:
         source = mask > 0
-    image = _edge_safe(scan)
-    colours = np.broadcast_to(image[source].mean(0), image.shape).astype(np.float32).copy()
-    width = float(mask.shape[1])
-    for sigma in (0.12, 0.05, 0.02, 0.008):
-        s = sigma * width
-        weight = cv2.GaussianBlur(source.astype(np.float32), (0, 0), s)
-        mean = cv2.GaussianBlur(image * source[..., None].astype(np.float32), (0, 0), s) / np.maximum(weight, 1e-6)[..., None]
+    # These colours are smooth by nature: a small picture holds them, and wide blurs stay cheap.
+    scale = min(1.0, BACK_SIDE_PX / max(mask.shape))
+    size = (max(2, round(mask.shape[1] * scale)), max(2, round(mask.shape[0] * scale)))
+    source = cv2.resize(source.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    image = cv2.resize(_edge_safe(scan), size, interpolation=cv2.INTER_AREA)
+    colours = np.broadcast_to((image * source[..., None]).sum((0, 1)) / source.sum(), image.shape).astype(np.float32)
+    for share in (0.12, 0.05, 0.02, 0.008):
+        sigma = max(share * size[0], 0.5)
+        weight = cv2.GaussianBlur(source, (0, 0), sigma)
+        mean = cv2.GaussianBlur(image * source[..., None], (0, 0), sigma) / np.maximum(weight, 1e-6)[..., None]
         trust = np.clip(weight / 0.15, 0.0, 1.0)[..., None]
         colours = colours * (1.0 - trust) + mean * trust
-    return colours
+    return cv2.resize(colours, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _surfels(scan, pixels, step_px, depth, slope, colours, opacity) -> Splats:
