@@ -27,7 +27,7 @@ __all__ = ["GAZE_STATE_ITEMS", "QUALITY_ITEMS", "Portrait", "Reconstruction", "l
 
 
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
-                seed: int = 0, eye_ruler: str | None = None, focal_px: float | None = None,
+                seed: int = 0, eye_ruler: dict[str, float] | None = None, focal_px: float | None = None,
                 scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
     """Make a portrait from a photo of one face, in a process beside Blender.
 
@@ -35,11 +35,12 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
                False returns at once a job with ``.state .progress .poll() .cancel() .result()``
     name       of the portrait; default: the photo's
     quality    "draft", "standard" or "high"
-    eye_ruler  what sets the size of the head: see docs/console.md
-    focal_px   the photo's focal length in pixels, where you know it better than its EXIF
+    eye_ruler  lengths of this person's eye in metres, where you know them: {"iris_diameter_m": 0.0121}; they set the
+               size of the head
+    focal_px   the focal length of the whole photo in pixels, where you know it better than its EXIF
 
     Raises GazeSplatError: ``no-backend``, ``no-file``, and whatever the backend finds wrong with the photo
-    (``no-face``, ``two-faces``, ...).
+    (``no-face``, ``several-faces``, ...).
     """
     if quality not in QUALITIES:
         raise GazeSplatError("bad-value", f"There is no quality {quality!r}.", f"Choose one of {', '.join(QUALITIES)}.")
@@ -62,7 +63,10 @@ def load(path: str | Path, *, name: str | None = None, scene: bpy.types.Scene | 
     ``//`` at the beginning means the folder of the .blend. A PLY without its sidecar files becomes a plain splat
     without eyes. Raises GazeSplatError, for instance ``no-file`` or ``bad-ply``.
     """
-    return Portrait.load(Path(bpy.path.abspath(str(path))), name=name, scene=scene)
+    given = Path(bpy.path.abspath(str(path)))
+    if given.suffix in (".json", ".npz"):  # one of the sidecar files: the portrait is the folder
+        given = given.parent
+    return Portrait.load(given, name=name, scene=scene)
 
 
 def portraits(scene: bpy.types.Scene | None = None) -> list[Portrait]:

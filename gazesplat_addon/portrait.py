@@ -22,6 +22,8 @@ Target = bpy.types.Object | bpy.types.PoseBone | Sequence[float] | None
 # Hand gaze beyond this is a mistake in units, not a wish; the rig's own limits are tighter.
 _GAZE_MAX_DEG = 90.0
 _PUPIL_MIN, _PUPIL_MAX = 0.3, 3.0
+# Parts that the eyes sit on: looking at one would turn in a circle.
+_HEAD_PARTS = (store.HEAD, store.SPLATS, *store.EYES.values())
 ENGINES = {"cycles": "CYCLES", "eevee": "EEVEE"}
 
 
@@ -130,14 +132,13 @@ class Portrait:
 
         Limits of ±35° sideways, 25° up and 30° down hold. A fixed target stays fixed when the head moves.
         """
-        root = self._require_rig()
+        root = self._require_parts()
         if isinstance(target, bpy.types.PoseBone):
             eye_rig.look_at(root, target.id_data, target.name)
         elif target is None or isinstance(target, bpy.types.Object):
-            if target is not None and target != self.gaze_target and store.root_of(target) == root and store.PART_KEY in target \
-                    and target != store.parts_of(root).get(store.CAMERA):
+            if target is not None and target.get(store.PART_KEY) in _HEAD_PARTS and store.root_of(target) == root:
                 raise GazeSplatError("looks-at-itself", f"{root.name} cannot look at its own part {target.name}.",
-                                     "Choose an object that does not belong to the portrait.")
+                                     "Choose an object that does not belong to the head.")
             eye_rig.look_at(root, target)
         else:
             eye_rig.look_at(root, _point(target))
@@ -197,29 +198,29 @@ class Portrait:
         ``state`` is talking, listening, thinking, reading or staring. The same seed gives the same keys. What an
         earlier call made in the range is replaced, your own keys are not touched.
         """
-        return motion.add_saccades(self._require_rig(), self.scene, seed=seed, start=start, end=end, state=state)
+        return motion.add_saccades(self._require_parts(), self.scene, seed=seed, start=start, end=end, state=state)
 
     def add_blinks(self, *, seed: int, start: int | None = None, end: int | None = None, per_minute: float = 17.0) -> int:
         """Animate blinks over a range of frames, the scene's by default; return how many keys were made.
 
         Large gaze shifts carry blinks: call it after ``add_saccades``.
         """
-        return motion.add_blinks(self._require_rig(), self.scene, seed=seed, start=start, end=end, per_minute=per_minute)
+        return motion.add_blinks(self._require_parts(), self.scene, seed=seed, start=start, end=end, per_minute=per_minute)
 
     def add_head_drift(self, *, seed: int, start: int | None = None, end: int | None = None) -> int:
         """Animate the head's sway over a range of frames, the scene's by default; return how many keys were made.
 
         The head joins in large gaze shifts: call it after ``add_saccades``. The eyes hold their target meanwhile.
         """
-        return motion.add_head_drift(self._require_rig(), self.scene, seed=seed, start=start, end=end)
+        return motion.add_head_drift(self._require_parts(), self.scene, seed=seed, start=start, end=end)
 
     def add_pupil_life(self, *, seed: int, start: int | None = None, end: int | None = None) -> int:
         """Animate the pupils' slow breathing over a range of frames, the scene's by default; return how many keys were made."""
-        return motion.add_pupil_life(self._require_rig(), self.scene, seed=seed, start=start, end=end)
+        return motion.add_pupil_life(self._require_parts(), self.scene, seed=seed, start=start, end=end)
 
     def clear(self, *, start: float | None = None, end: float | None = None) -> int:
         """Remove generated keys, from a range of frames or everywhere; return how many. Your own keys stay."""
-        return motion.clear(self._require_rig(), self.scene, start=start, end=end)
+        return motion.clear(self._require_parts(), self.scene, start=start, end=end)
 
     # ------------------------------------------------------------ rendering and housekeeping
 
@@ -275,6 +276,13 @@ class Portrait:
         if not root[store.ROOT_KEY]["rigged"]:
             raise GazeSplatError("no-rig", f"{root.name} has no eyes to direct: it was loaded without its sidecar.",
                                  "Load the portrait.ply that lies beside its portrait.json and portrait.npz.")
+        return root
+
+    def _require_parts(self) -> bpy.types.Object:
+        """Return the root if everything that motion needs is still there."""
+        root = self._require_rig()
+        for kind in (store.HEAD, store.GAZE, store.SPLATS):
+            self._part(kind)
         return root
 
     def _rigged_part(self, kind: str) -> bpy.types.Object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import bpy
 
+from ..backend.contract.errors import GazeSplatError
 from . import compat
 from .scene import store
 
@@ -64,8 +65,10 @@ class Eye:
         """What the eye does at the current frame, after drivers, constraints and limits."""
         depsgraph = bpy.context.evaluated_depsgraph_get()
         depsgraph.update()
-        name_of_modifier = store.display_modifier(self._portrait.root).name
-        modifier = self._portrait.object.evaluated_get(depsgraph).modifiers[name_of_modifier]
+        carrier, display = self._portrait.object, store.display_modifier(self._portrait.root)
+        if display is None:
+            raise GazeSplatError("part-deleted", f"{carrier.name} has lost its GazeSplat modifier.", "Undo, or reload the portrait.")
+        modifier = carrier.evaluated_get(depsgraph).modifiers[display.name]
         letter = _LETTERS[self.side]
         return EyePoseNow(*(float(compat.get_modifier_input(modifier, f"{name} {letter}")) for name in ("Yaw", "Pitch", "Blink", "Pupil")))
 

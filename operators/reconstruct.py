@@ -2,10 +2,14 @@
 """Start making a portrait from a photo."""
 from __future__ import annotations
 
+import logging
+
 import bpy
 
 from ..gazesplat_addon import api
 from .base import Verb
+
+_log = logging.getLogger(__name__)
 
 
 class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
@@ -35,8 +39,16 @@ class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
 
 
 def import_into_open_file(job_id: str) -> None:
-    """Import the finished portrait with an undo step, as if the artist had clicked; called by a timer."""
-    window = bpy.context.window_manager.windows[0]
-    with bpy.context.temp_override(window=window):
+    """Import the finished portrait with an undo step, as if the artist had clicked; called by a timer.
+
+    Where that is not possible now (edit mode, a file that refuses), the panel goes on offering the import.
+    """
+    windows = bpy.context.window_manager.windows
+    if not windows:
+        return
+    with bpy.context.temp_override(window=windows[0]):
         if bpy.ops.gazesplat.import_result.poll():
-            bpy.ops.gazesplat.import_result("EXEC_DEFAULT", True, job=job_id)
+            try:
+                bpy.ops.gazesplat.import_result("EXEC_DEFAULT", True, job=job_id)
+            except RuntimeError as error:
+                _log.warning("the portrait of %s was not imported: %s", job_id, error)

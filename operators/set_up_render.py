@@ -13,7 +13,7 @@ class GAZESPLAT_OT_set_up_render(PortraitVerb, bpy.types.Operator):
     bl_idname = "gazesplat.set_up_render"
     bl_label = "Set Up Render"
 
-    engine: bpy.props.EnumProperty(name="Engine", default="cycles", items=(
+    engine: bpy.props.EnumProperty(name="Engine", default="cycles", description="Which of Blender's renderers to prepare", items=(
         ("cycles", "Cycles", "Exact also where portraits and other objects overlap, with motion blur; slow without a GPU"),
         ("eevee", "EEVEE", "Nearly as exact and fast on a GPU; portraits sort as a whole")))
 
