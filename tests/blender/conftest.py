@@ -7,32 +7,23 @@ from pathlib import Path
 import bpy
 import pytest
 
-from gazesplat.gazesplat_addon.rig.sidecar import save_sidecar
 from gazesplat.gazesplat_addon.scene import portrait_object, store
-from gazesplat.gazesplat_addon.splat.ply import write_ply
+from tests.portrait_files import write_portrait
 from tests.synthetic import synthetic_portrait
+
+SIZE = {"head_count": 600}
 
 
 @pytest.fixture(scope="session")
 def made_up():
     """Splats, groups and rig of the made-up portrait."""
-    return synthetic_portrait(head_count=600)
-
-
-def write_portrait(folder: Path, portrait: tuple) -> None:
-    """Write a portrait's files."""
-    splats, groups, rig = portrait
-    write_ply(folder / "portrait.ply", splats)
-    save_sidecar(folder, rig, groups)
+    return synthetic_portrait(**SIZE)
 
 
 @pytest.fixture
-def portrait_folder(tmp_path, made_up) -> Path:
+def portrait_folder(tmp_path) -> Path:
     """The made-up portrait as files."""
-    folder = tmp_path / "Mara Ünïcode"
-    folder.mkdir()
-    write_portrait(folder, made_up)
-    return folder
+    return write_portrait(tmp_path / "Mara Ünïcode", **SIZE)
 
 
 @pytest.fixture
@@ -43,10 +34,9 @@ def scene() -> bpy.types.Scene:
 
 
 @pytest.fixture(scope="session")
-def loaded_blend(tmp_path_factory, made_up) -> Path:
+def loaded_blend(tmp_path_factory) -> Path:
     """A saved file with the made-up portrait, so that not every test builds its node trees."""
-    folder = tmp_path_factory.mktemp("loaded")
-    write_portrait(folder, made_up)
+    folder = write_portrait(tmp_path_factory.mktemp("loaded"), **SIZE)
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     portrait_object.load_portrait(folder, name="Mara")
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "loaded.blend"))
