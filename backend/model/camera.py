@@ -2,7 +2,7 @@
 """Where the head stands before the camera: metric scale from the irises, rotation from the rigid part of the face."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,11 @@ from .scan import EyeRuler
 
 # Canonical face axes (x subject's left, y up, z out) from portrait axes (x left, y back, z up).
 CANONICAL_FROM_PORTRAIT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+
+# Between the eyes' rotation centres: 63 mm with a spread of 3.6 mm (Dodgson 2004, n = 3976); irises: 11.8 mm, 4 %.
+PUPIL_DISTANCE_M, PUPIL_DISTANCE_SPREAD = 0.063, 0.057
+IRIS_SPREAD, IRIS_DIAMETERS_M = 0.04, (0.0102, 0.0130)
+IRIS_RADIUS_ERROR_PX = 0.25     # of the fitted circle, as measured on rendered heads
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,23 @@ class Intrinsics:
         """Return camera-frame rays (..., 3) with z = 1 through pixels (..., 2)."""
         xy = (np.asarray(pixels, float) - [self.cx, self.cy]) / self.focal
         return np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
+
+
+def personal_ruler(ruler: EyeRuler, iris_radius_px: float, apart_px: float, focal_px: float) -> EyeRuler:
+    """Return the ruler with the iris diameter that, at this measured radius, gives the likeliest metric scale.
+
+    Two rulers lie in every face: the irises and the distance between them, ``apart_px`` (turned heads: in depth too).
+    They are joined by their spreads; the fewer pixels an iris has, the less it counts. Irises that converge on the
+    camera stand closer than the globes' centres.
+    """
+    distance = focal_px * 0.5 * ruler.iris_diameter_m / iris_radius_px
+    converged = PUPIL_DISTANCE_M * distance / (distance + ruler.lever_yaw_m)
+    implied = converged * 2.0 * iris_radius_px / apart_px
+    iris_trust = 1.0 / (IRIS_SPREAD ** 2 + (IRIS_RADIUS_ERROR_PX / iris_radius_px) ** 2)
+    apart_trust = 1.0 / PUPIL_DISTANCE_SPREAD ** 2
+    share = apart_trust / (apart_trust + iris_trust)
+    diameter = ruler.iris_diameter_m ** (1.0 - share) * implied ** share
+    return replace(ruler, iris_diameter_m=float(np.clip(diameter, *IRIS_DIAMETERS_M)))
 
 
 def unproject_landmarks(landmarks_px: np.ndarray, iris_radius_px: float, camera: Intrinsics, ruler: EyeRuler) -> np.ndarray:
