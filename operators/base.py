@@ -59,6 +59,14 @@ class PortraitVerb(Verb):
         return False
 
 
+def select(context: bpy.types.Context, portrait: api.Portrait) -> None:
+    """Make a new portrait the active and only selected object, as Blender's own importers do."""
+    for one in context.selected_objects:
+        one.select_set(False)
+    portrait.root.select_set(True)
+    context.view_layer.objects.active = portrait.root
+
+
 def chosen_portrait(context: bpy.types.Context) -> api.Portrait | None:
     """Return the portrait that the artist means, or None."""
     return api.chosen(context.active_object, scene=context.scene)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon import api
-from .base import Verb
+from .base import Verb, select
 
 
 class GAZESPLAT_OT_import_portrait(Verb, bpy.types.Operator):
@@ -24,4 +24,6 @@ class GAZESPLAT_OT_import_portrait(Verb, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def run(self, context: bpy.types.Context) -> str:
-        return f"Imported {api.load(self.filepath, scene=context.scene).name}"
+        portrait = api.load(self.filepath, scene=context.scene)
+        select(context, portrait)
+        return f"Imported {portrait.name}"

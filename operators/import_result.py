@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon import api
-from .base import Verb
+from .base import Verb, select
 
 
 class GAZESPLAT_OT_import_result(Verb, bpy.types.Operator):
@@ -24,4 +24,6 @@ class GAZESPLAT_OT_import_result(Verb, bpy.types.Operator):
         return False
 
     def run(self, context: bpy.types.Context) -> str:
-        return f"{api.job(self.job).import_result(scene=context.scene).name} is in the scene"
+        portrait = api.job(self.job).import_result(scene=context.scene)
+        select(context, portrait)
+        return f"{portrait.name} is in the scene"

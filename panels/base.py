@@ -9,8 +9,8 @@ import bpy
 from ..gazesplat_addon import portrait
 from ..gazesplat_addon.portrait import Portrait
 
-# Average width of a letter in the interface at scale 1, and what a panel's borders take, in pixels.
-_LETTER_PX, _BORDERS_PX = 6.5, 40
+# In pixels at interface scale 1: average width of a letter, what a panel's borders and tabs take, a box's borders, an icon.
+_LETTER_PX, _BORDERS_PX, _BOX_PX, _ICON_PX = 6.4, 42, 14, 22
 
 
 class SidebarPanel:
@@ -35,10 +35,11 @@ def chosen_portrait(context: bpy.types.Context) -> Portrait | None:
     return portrait.chosen(context.active_object, context.scene)
 
 
-def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, *, icon: str = "NONE") -> None:
+def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, *, icon: str = "NONE", boxed: bool = False) -> None:
     """Show a text on as many lines as the sidebar's width asks for; labels do not wrap by themselves."""
     scale = context.preferences.system.ui_scale
-    letters = max(16, int((context.region.width / scale - _BORDERS_PX) / _LETTER_PX))
+    taken = _BORDERS_PX + (_BOX_PX if boxed else 0) + (_ICON_PX if icon != "NONE" else 0)
+    letters = max(16, int((context.region.width / scale - taken) / _LETTER_PX))
     column = layout.column(align=True)
     column.scale_y = 0.8
     for number, line in enumerate(line for part in text.splitlines() for line in textwrap.wrap(part, letters)):

@@ -22,7 +22,7 @@ def draw_jobs(layout: bpy.types.UILayout, context: bpy.types.Context, jobs: list
         else:
             _draw_ended(box, row, context, job)
         for warning in job.warnings:
-            sentence(box, context, f"{warning['message']} {warning['hint']}".strip(), icon="ERROR")
+            sentence(box, context, f"{warning['message']} {warning['hint']}".strip(), icon="ERROR", boxed=True)
 
 
 def _draw_running(box: bpy.types.UILayout, job: Reconstruction) -> None:
@@ -40,6 +40,6 @@ def _draw_ended(box: bpy.types.UILayout, row: bpy.types.UILayout, context: bpy.t
     if job.error is None:
         box.label(text="Cancelled")
         return
-    sentence(box, context, job.error.message, icon="ERROR")
+    sentence(box, context, job.error.message, icon="ERROR", boxed=True)
     if job.error.hint and job.state != "crashed":  # the hint of a crash is the end of the log, too long for a panel
-        sentence(box, context, job.error.hint, icon="BLANK1")
+        sentence(box, context, job.error.hint, icon="BLANK1", boxed=True)

@@ -19,7 +19,7 @@ class GAZESPLAT_PT_motion(PortraitPanel, bpy.types.Panel):
         settings = context.scene.gazesplat
         layout.prop(settings, "seed")
         layout.prop(settings, "state")
-        layout.prop(settings, "blinks_per_minute")
+        layout.prop(settings, "blinks_per_minute", text="Blink Rate")
         column = layout.column(align=True)
         saccades = column.operator("gazesplat.add_saccades", icon="HIDE_OFF")
         saccades.seed, saccades.state = settings.seed, settings.state

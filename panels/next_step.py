@@ -37,7 +37,7 @@ def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
     if not portrait.rigged:
         return "This splat has no eyes to direct: import a portrait.ply with its sidecar files."
     if not motion.generated_range(portrait.root):
-        return "Give the eyes a target, then bring them to life: Motion adds saccades, blinks and head drift."
+        return "Look through the camera (Numpad 0), give the eyes a target, then add saccades, blinks and head drift below."
     if render_settings.render_problems(scene):
         return "Press Set Up Render, so that F12 shows what you see."
     return "Press F12 to render, or change the seed until the motion is right."

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every snippet of docs/console.md runs, from top to bottom, in the file that the page imagines."""
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import bpy
+import pytest
+
+from tests.portrait_files import write_portrait
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "console.md"
+
+
+@pytest.fixture
+def imagined_file(clean, room, monkeypatch, tmp_path):
+    """A saved file with a candle, a rig, a camera, and photos and a portrait beside it; the backend is the dummy."""
+    made = write_portrait(tmp_path / "portraits" / "mara")
+    (tmp_path / "photos").mkdir()
+    for name in ("selfie.jpg", "photos/one.jpg", "photos/two.jpg"):
+        (tmp_path / name).write_bytes(b"the dummy does not look")
+    scene = bpy.context.scene
+    candle = bpy.data.objects.new("Candle", None)
+    candle.location = (0.3, -0.8, 0.1)
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.camera.location = (0.0, -1.0, 0.0)
+    rig = bpy.data.objects.new("Rig", bpy.data.armatures.new("Rig"))
+    for thing in (candle, scene.camera, rig):
+        scene.collection.objects.link(thing)
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    rig.data.edit_bones.new("hand.R").tail = (0.0, 0.0, 0.1)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+
+    reconstruction = room("gazesplat_addon.reconstruction")
+    start = reconstruction.start
+    monkeypatch.setenv("GAZESPLAT_BACKEND_PYTHON", sys.executable)
+    monkeypatch.setattr(room("gazesplat_addon.preferences"), "jobs_folder", lambda: tmp_path / "jobs")
+    monkeypatch.setattr(reconstruction, "start", lambda photo, *, options, **asked: start(
+        photo, kind="dummy", options={"portrait": str(made), "story": [{"do": "stage", "name": "look"}]}, **asked))
+    yield tmp_path
+    shutil.rmtree(tmp_path / "jobs", ignore_errors=True)
+
+
+def snippets():
+    text = PAGE.read_text("utf-8")
+    found = [(text[:match.start()].count("\n") + 2, match[1]) for match in re.finditer(r"```python\n(.*?)```", text, re.DOTALL)]
+    assert len(found) > 8
+    return found
+
+
+def test_every_snippet_runs(imagined_file, gs, capsys):
+    names: dict = {}
+    for line, code in snippets():
+        exec(compile("\n" * (line - 1) + code, str(PAGE), "exec"), names)
+    printed = capsys.readouterr().out
+    assert "no-file" in printed and "100%" in printed
+    assert not names["mara"].alive
+    assert len(gs.portraits()) == 3, "the first photo, and the two of the folder"
