@@ -54,7 +54,7 @@ def _front(scan: FaceScan, depth_m: np.ndarray, exclude: np.ndarray, budget: int
     pixels, size = np.concatenate([p for p, _ in layers]), np.concatenate([s for _, s in layers])
     depth, slope = _depth_and_slope(scan, depth_m, pixels)
     opacity = OPAQUE * np.clip(_at(mask.astype(np.float32), pixels), 0.0, 1.0)
-    colours = np.clip(_at(_edge_safe(scan), pixels), 0.0, 1.0)
+    colours = np.clip(_at(edge_safe_photo(scan), pixels), 0.0, 1.0)
     return _surfels(scan, pixels, size, depth, slope, colours, opacity)
 
 
@@ -120,7 +120,7 @@ def _fill(depth_m: np.ndarray) -> np.ndarray:
     return values[label]
 
 
-def _edge_safe(scan: FaceScan) -> np.ndarray:
+def edge_safe_photo(scan: FaceScan) -> np.ndarray:
     """Return the photo with background colours at the rim replaced by the head's nearest own."""
     sure = (scan.head_mask > 0.9).astype(np.uint8)
     sure = cv2.erode(sure, np.ones((3, 3), np.uint8))
@@ -145,7 +145,7 @@ def _back_colours(scan: FaceScan) -> np.ndarray:
     scale = min(1.0, BACK_SIDE_PX / max(mask.shape))
     size = (max(2, round(mask.shape[1] * scale)), max(2, round(mask.shape[0] * scale)))
     source = cv2.resize(source.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    image = cv2.resize(_edge_safe(scan), size, interpolation=cv2.INTER_AREA)
+    image = cv2.resize(edge_safe_photo(scan), size, interpolation=cv2.INTER_AREA)
     colours = np.broadcast_to((image * source[..., None]).sum((0, 1)) / source.sum(), image.shape).astype(np.float32)
     for share in (0.12, 0.05, 0.02, 0.008):
         sigma = max(share * size[0], 0.5)

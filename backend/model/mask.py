@@ -12,6 +12,7 @@ SEGMENTER_SIDE_PX = 256
 WORK_SIDE_PX = 480          # GrabCut works at this size: finer adds seconds, not edges
 NECK_SHARE = 0.24           # of the face height that the neck reaches below the chin
 _SURE, _NONE = 0.9, 0.05
+_SKIN_REACH, _HAIR_REACH = 3.2, 2.2   # Mahalanobis distances
 
 
 def head_mask(image: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
@@ -36,7 +37,8 @@ def head_mask(image: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     hard[(person > 0.97) & ~below] = 1
     hard[person < 0.15] = 0
     hard = cv2.morphologyEx(cv2.morphologyEx(hard, cv2.MORPH_OPEN, _disc(2)), cv2.MORPH_CLOSE, _disc(4))
-    hard = _component_of(hard, points[1])
+    hard[_clothes(small, hard, face, points)] = 0
+    hard = _component_of(cv2.morphologyEx(hard, cv2.MORPH_OPEN, _disc(2)), points[1])
     soft = _guided(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), hard.astype(np.float32), radius=max(2, int(0.012 * max(small.shape[:2]))))
     soft = np.clip((soft - 0.15) / 0.7, 0.0, 1.0)
     soft[below] = 0.0
@@ -53,16 +55,46 @@ def _person(image: np.ndarray) -> np.ndarray:
     return cv2.resize(answer, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _below_neck(shape: tuple[int, int], points: np.ndarray) -> np.ndarray:
-    """Return what lies below a cut through the neck that curves with the jaw, and beside it (shoulders)."""
+def _clothes(image: np.ndarray, hard: np.ndarray, face: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return what lies below the jaw and has neither the face's nor the hair's colours: collars and scarves."""
+    v, u = _face_coordinates(image.shape[:2], points)
+    lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
+    skin = (cv2.erode(face, _disc(3)) > 0) & (v > 0.1)
+    hair = (hard > 0) & (cv2.dilate(face, _disc(4)) == 0) & (v < 0.6)
+    alike = _colour_distance(lab, skin, darker=0.65) < _SKIN_REACH      # necks lie in the chin's shadow
+    if hair.sum() > 0.05 * max(1, int(face.sum())):
+        # Long hair hangs down beside the neck, in one piece.
+        like_hair = (hard > 0) & (_colour_distance(lab, hair, darker=1.0) < _HAIR_REACH) & ((u > 0.75) | (v < 0.6))
+        _, label = cv2.connectedComponents(cv2.morphologyEx(like_hair.astype(np.uint8), cv2.MORPH_OPEN, _disc(1)))
+        alike |= (label > 0) & np.isin(label, np.unique(label[hair]))
+    alike = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_CLOSE, _disc(3)) > 0
+    return ((v > 1.02) | ((v > 0.5) & (cv2.dilate(face, _disc(2)) == 0))) & ~alike
+
+
+def _colour_distance(lab: np.ndarray, where: np.ndarray, darker: float) -> np.ndarray:
+    """Return the Mahalanobis distance (H, W) of every colour to those of a region; ``darker`` scales how much shadow counts."""
+    sample = lab[where]
+    centre = np.median(sample, axis=0)
+    spread = np.cov((sample - centre).T) + np.diag([60.0, 8.0, 8.0])
+    d = lab - centre
+    d[..., 0] = np.where(d[..., 0] < 0, darker * d[..., 0], d[..., 0])
+    return np.sqrt(np.einsum("hwi,ij,hwj->hw", d, np.linalg.inv(spread), d))
+
+
+def _face_coordinates(shape: tuple[int, int], points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return v (H, W), 0 at the ears' height and 1 at the chin, and u (H, W), 1 at the face's sides."""
     chin, left, right = points[CHIN], points[SIDES["left"]], points[SIDES["right"]]
     middle = 0.5 * (left + right)
-    down = (chin - middle) / np.linalg.norm(chin - middle)
-    across = np.array([-down[1], down[0]])
     length, half = np.linalg.norm(chin - middle), 0.5 * np.linalg.norm(left - right)
+    down = (chin - middle) / length
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     v = ((x - middle[0]) * down[0] + (y - middle[1]) * down[1]) / length
-    u = np.abs((x - middle[0]) * across[0] + (y - middle[1]) * across[1]) / half
+    return v, np.abs((x - middle[0]) * -down[1] + (y - middle[1]) * down[0]) / half
+
+
+def _below_neck(shape: tuple[int, int], points: np.ndarray) -> np.ndarray:
+    """Return what lies below a cut through the neck that curves with the jaw, and beside it (shoulders)."""
+    v, u = _face_coordinates(shape, points)
     # The neck is about 0.85 of the face's half width; hair beside it may hang to the jaw's height.
     return (v > 1.0 + NECK_SHARE * (1.0 - 0.35 * u * u)) | ((v > 0.8) & (u > 1.0 + 1.3 * np.maximum(0.0, 1.1 - v)))
 

@@ -14,6 +14,7 @@ from ...gazesplat_addon.rig.sidecar import PortraitRig
 from ...gazesplat_addon.splat.arrays import Splats
 from ..render import Camera, RenderSettings
 from ..render.numba_training import backward, forward
+from .lift import edge_safe_photo
 from .scan import FaceScan
 
 ITERATIONS = 6
@@ -33,7 +34,8 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
     height, width = scan.image.shape[:2]
     scale = float(np.clip(LARGEST_SIDE_PX / max(height, width), 1.0, 3.0))
     size = (round(width * scale), round(height * scale))
-    target = cv2.resize(scan.image, size, interpolation=cv2.INTER_CUBIC)
+    # At the rim the photo shows background too, which must not come along.
+    target = cv2.resize(edge_safe_photo(scan), size, interpolation=cv2.INTER_CUBIC)
     inside = cv2.resize(scan.head_mask, size, interpolation=cv2.INTER_LINEAR)[..., None] ** 2
     camera = Camera(size[0], size[1], scan.fx * size[0] / width, scan.fy * size[1] / height, scan.cx * size[0] / width,
                     scan.cy * size[1] / height, scan.portrait_to_camera)
