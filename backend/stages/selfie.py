@@ -25,6 +25,7 @@ from ..model.scan_photo import scan_photo
 from ..render import Camera, RenderSettings, render
 from ..render.likeness import psnr, ssim_map
 
+FINEST_LIKENESS_PX = 2800
 PREVIEW_SIDE_PX = 480
 PREVIEW_YAWS_DEG = (-25.0, 0.0, 25.0)
 GREY = 0.5
@@ -77,13 +78,22 @@ def _provenance(context: JobContext, scan: FaceScan) -> dict:
 
 
 def _likeness(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: PortraitRig) -> dict:
-    """Compare the portrait, drawn from the photo's own camera, with the photo inside the head mask."""
-    frame = render(pose_splats(splats, groups, rig, Pose()), _camera(scan), RenderSettings())
+    """Compare the portrait, drawn from the photo's own camera, with the photo inside the head mask.
+
+    Drawn finer than the photo and averaged, as a renderer's pixel filter does, and also at one sample a photo pixel.
+    """
+    posed = pose_splats(splats, groups, rig, Pose())
     inside = scan.head_mask > 0.95
-    over = frame.rgb + (1.0 - frame.alpha[..., None]) * scan.image
-    error = ((over - scan.image) ** 2).mean(-1)
-    return {"psnr_db": round(psnr(float(error[inside].mean())), 2), "ssim": round(float(ssim_map(over, scan.image)[inside].mean()), 4),
-            "alpha_inside": round(float(frame.alpha[inside].mean()), 4)}
+    height, width = scan.image.shape[:2]
+    out = {}
+    for name, n in (("", int(np.clip(FINEST_LIKENESS_PX // max(height, width), 1, 3))), ("at_photo_pixels_", 1)):
+        frame = render(posed, _camera(scan).scaled(n), RenderSettings())
+        rgb, alpha = (cv2.resize(x, (width, height), interpolation=cv2.INTER_AREA) for x in (frame.rgb, frame.alpha))
+        over = rgb + (1.0 - alpha[..., None]) * scan.image
+        error = ((over - scan.image) ** 2).mean(-1)
+        out |= {f"{name}psnr_db": round(psnr(float(error[inside].mean())), 2),
+                f"{name}ssim": round(float(ssim_map(over, scan.image)[inside].mean()), 4)}
+    return out | {"alpha_inside": round(float(alpha[inside].mean()), 4)}
 
 
 def _camera(scan: FaceScan, yaw_deg: float = 0.0, scale: float = 1.0) -> Camera:
