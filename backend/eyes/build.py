@@ -26,7 +26,6 @@ class EyeBuild:
     groups        (N,) uint8
     exclude_mask  (H, W) bool, photo pixels the head must leave to the eyes
     depth_m       (H, W) float32, the scan's depth with the lids' surface blended in
-    warnings      (code, message, hint) triples
     """
 
     rigs: dict[str, EyeRig]
@@ -35,7 +34,6 @@ class EyeBuild:
     groups: np.ndarray
     exclude_mask: np.ndarray
     depth_m: np.ndarray
-    warnings: list[tuple[str, str, str]]
 
 
 def build_eyes(scan: FaceScan, options: dict) -> EyeBuild:
@@ -47,7 +45,7 @@ def build_eyes(scan: FaceScan, options: dict) -> EyeBuild:
     contours = scan.eyes
     rest = options.get("rest_gaze_deg") or estimate_rest_gaze(scan)
     rigs = build_rigs(scan, contours, tuple(rest) if rest is not None else None, float(options.get("gaze_distance_m", 0.6)))
-    layers, warnings = [], []
+    layers = []
     exclude = np.zeros(scan.image.shape[:2], bool)
     depth = scan.depth_m.copy()
     for side, contour in contours.items():
@@ -59,8 +57,5 @@ def build_eyes(scan: FaceScan, options: dict) -> EyeBuild:
         depth[rows, columns] = lid_depth(scan, contour, rigs[side], np.stack([columns + 0.5, rows + 0.5], 1))
         rows, columns = np.nonzero(~covered & np.isfinite(depth))
         depth[rows, columns] = np.minimum(depth[rows, columns], globe_depth(scan, rigs[side], np.stack([columns + 0.5, rows + 0.5], 1)))
-    if min(eye.radius_px for eye in contours.values()) < 5.0:
-        warnings.append(("eyes-small", "The irises are only a few pixels wide, so close-ups will look soft.",
-                         "Use a photo in which the face is at least 400 pixels wide."))
     return EyeBuild(rigs, contours, concatenate([layer.splats for layer in layers]),
-                    np.concatenate([layer.groups for layer in layers]), exclude, depth.astype(np.float32), warnings)
+                    np.concatenate([layer.groups for layer in layers]), exclude, depth.astype(np.float32))

@@ -37,8 +37,6 @@ def run(context: JobContext) -> None:
     scan = scan_photo(context.input_path, options, context)
     context.emit_stage("Building the eyes", 0.15)
     eyes = build_eyes(scan, options)
-    for code, message, hint in eyes.warnings:
-        context.warn(code, message, hint)
     context.emit_stage("Building the head", 0.1)
     head = lift_head(scan, eyes.depth_m, eyes.exclude_mask, int(options.get("budget") or BUDGET[context.spec.quality]))
     splats = concatenate([head.splats, eyes.splats])
