@@ -20,6 +20,7 @@ Warn = Callable[[str, str, str], None]
 SMALLEST_FACE_PX = 60
 ADVISED_FACE_PX = 250
 OTHER_FACE_SHARE = 0.4          # smaller faces stand in the background
+LYING_ROLL_DEG = 60.0           # no neck bends that far: the picture lies on its side
 PROFILE_YAW_DEG = 42.0          # the far iris is half hidden by the nose beyond; a true 40 is read as 39 to 40.5
 TURNED_YAW_DEG = 25.0
 # Lid gap over iris diameter at the pupil: open eyes 0.42 to 1.0, three quarters closed 0.25, closed below 0.1 (a calm blink 0.18).
@@ -66,6 +67,14 @@ def check_whole(face: Face, shape: tuple[int, int]) -> None:
     if ((x < 1) | (y < 1) | (x > shape[1] - 1) | (y > shape[0] - 1)).mean() > 0.05:
         raise GazeSplatError("face-cut", "The face is cut by the edge of the photo.",
                              "Use a photo that shows the whole head with some space around it.")
+
+
+def check_upright(face: Face) -> None:
+    """Raise ``photo-sideways`` when the picture was not turned the way it was taken."""
+    roll_deg = np.degrees(face.roll_rad)
+    if abs(roll_deg) > LYING_ROLL_DEG:
+        which = "upside down" if abs(roll_deg) > 135.0 else "on its side"
+        raise GazeSplatError("photo-sideways", f"The photo lies {which}.", "Turn it so that the head is upright, and save it again.")
 
 
 def check_eyes_open(face: Face, warn: Warn) -> None:

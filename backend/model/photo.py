@@ -32,12 +32,19 @@ Image.MAX_IMAGE_PIXELS = None
 class Photo:
     """An upright picture.
 
-    pixels  (H, W, 3) uint8 sRGB
-    lens    what the file says about its focal length
+    pixels         (H, W, 3) uint8 sRGB
+    lens           what the file says about its focal length
+    file_size_px   (width, height) of the file's upright picture; larger than ``pixels`` when it was reduced
     """
 
     pixels: np.ndarray
     lens: Lens
+    file_size_px: tuple[int, int]
+
+    @property
+    def scale(self) -> float:
+        """Pixels per pixel of the file, at most 1."""
+        return self.pixels.shape[1] / self.file_size_px[0]
 
 
 def load_photo(path: Path) -> Photo:
@@ -54,10 +61,13 @@ def load_photo(path: Path) -> Photo:
     if width * height > LARGEST_MEGAPIXELS * 1e6:
         raise GazeSplatError("photo-too-large", f"The picture {path.name} has {width * height / 1e6:.0f} megapixels.",
                              f"Reduce it to {LARGEST_MEGAPIXELS} megapixels or fewer.")
+    image = _decoded(image, path)
     lens = lens_of(image)
-    image = _reduced(_decoded(image, path), width * height)
+    image = _reduced(image, width * height)
     image = ImageOps.exif_transpose(_to_srgb(image))
-    return Photo(np.asarray(_flatten(image)).copy(), lens)
+    pixels = np.asarray(_flatten(image)).copy()
+    upright = (width, height) if (width > height) == (pixels.shape[1] > pixels.shape[0]) else (height, width)
+    return Photo(pixels, lens, upright)
 
 
 def _open(path: Path) -> Image.Image:
@@ -65,7 +75,7 @@ def _open(path: Path) -> Image.Image:
         raise GazeSplatError("photo-missing", f"There is no picture at {path}.", "Check the path, or choose the file again.")
     try:
         return Image.open(path)
-    except UnidentifiedImageError as error:
+    except (UnidentifiedImageError, ValueError, SyntaxError) as error:
         raise GazeSplatError("photo-unreadable", f"The file {path.name} is not a picture that can be read.", _OTHER_FILE) from error
     except OSError as error:
         raise GazeSplatError("photo-unreadable", f"The file {path.name} cannot be read: {error.strerror or error}.",
@@ -77,7 +87,9 @@ def _decoded(image: Image.Image, path: Path) -> Image.Image:
     width, height = image.size
     shrink = (width * height / (WORKING_MEGAPIXELS * 1e6)) ** 0.5
     if shrink > 1:
-        image.draft(None, (int(width / shrink), int(height / shrink)))
+        # Pillow never goes below the size asked for: ask for the power of two that suffices.
+        power = 2 ** int(np.ceil(np.log2(shrink)))
+        image.draft(None, (width // power, height // power))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # odd metadata that Pillow mentions and survives
@@ -114,6 +126,10 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         return image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    except (OSError, ImageCms.PyCMSError) as error:
+        LOG.warning("the colour profile cannot be read, the colours are taken as sRGB: %s", error)
+        return image
+    try:
         target_mode = "RGBA" if image.mode == "RGBA" else "RGB"
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=target_mode)
     except ImageCms.PyCMSError as error:

@@ -46,6 +46,7 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
         context.progress(0.5, "Reading landmarks")
         face = reader.refine(photo.pixels, face)
     face_checks.check_whole(face, photo.pixels.shape[:2])
+    face_checks.check_upright(face)
     face_checks.check_eyes_open(face, context.warn)
     image, landmarks, lens = _crop(photo.pixels, face.points_px, _camera(photo, face.points_px, options))
     context.progress(0.7, "Finding the lids and irises")
