@@ -267,6 +267,10 @@ class Builder:
         """Return a named attribute of type ``kind`` ("FLOAT", "FLOAT_VECTOR", "FLOAT_COLOR", "QUATERNION", "INT")."""
         return self.node("GeometryNodeInputNamedAttribute", name, data_type=kind)
 
+    def accumulate(self, value: Operand, group: Value | None, kind: str) -> Value:
+        """Return the running sum over the points, this one included, within each group of equal ids."""
+        return self.node("GeometryNodeAccumulateField", value, group, data_type=kind, domain="POINT")
+
     def store(self, geometry: Value, name: str, value: Value, kind: str) -> Value:
         """Write a named point attribute."""
         return self.node("GeometryNodeStoreNamedAttribute", geometry, None, name, value, data_type=kind, domain="POINT")

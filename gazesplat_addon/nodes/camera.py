@@ -14,8 +14,8 @@ def camera_group() -> bpy.types.NodeTree:
     """Return the group. All outputs are single values, not fields.
 
     To Camera, To Object (matrices between the object's frame and the camera's, metres of the world);
-    Position (camera in the object's frame), Backward (+Z of the camera in the object's frame);
-    Focal (p00, p11 of the projection), Offset (p02, p12: lens shift), Parallel (1 for orthographic).
+    Camera Position and Backward (the camera's place and its +Z, in the object's frame); Focal (p00, p11 of the
+    projection), Offset (p02, p12: lens shift), Parallel (1 for orthographic), Camera Distance (from the world's origin).
     """
     return ensure_group("GazeSplat Camera", VERSION, _build)
 
@@ -23,11 +23,12 @@ def camera_group() -> bpy.types.NodeTree:
 def _build(b: Builder) -> None:
     b.output("To Camera", "Matrix")
     b.output("To Object", "Matrix")
-    b.output("Position", "Vector")
+    b.output("Camera Position", "Vector")
     b.output("Backward", "Vector")
     b.output("Focal", "Vector")
     b.output("Offset", "Vector")
     b.output("Parallel", "Float")
+    b.output("Camera Distance", "Float")
 
     camera = b.node("GeometryNodeInputActiveCamera")
     # A camera that hangs below a scaled parent carries that scale, but engines render without it: it is
@@ -45,9 +46,10 @@ def _build(b: Builder) -> None:
     b.finish({
         "To Camera": to_camera,
         "To Object": to_object,
-        "Position": b.node("FunctionNodeTransformPoint", (0.0, 0.0, 0.0), to_object),
+        "Camera Position": b.node("FunctionNodeTransformPoint", (0.0, 0.0, 0.0), to_object),
         "Backward": b.node("FunctionNodeTransformDirection", (0.0, 0.0, 1.0), to_object),
         "Focal": b.vector(entries["Column 1 Row 1"], entries["Column 2 Row 2"], 0.0),
         "Offset": b.vector(entries["Column 3 Row 1"], entries["Column 3 Row 2"], 0.0),
         "Parallel": parallel,
+        "Camera Distance": b.length(world["Location"]),
     })

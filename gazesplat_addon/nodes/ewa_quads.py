@@ -4,6 +4,8 @@
 The quad lies parallel to the image plane at the depth of the splat's centre. There the projection of
 the Gaussian, linearised at its centre (EWA, Zwicker et al. 2001), is an ellipse with the same axes under
 perspective, and a ray meets the quads in the order of their centres' depths: the sort that 3DGS defines.
+Where a quad stands on its ray is free as long as the order holds, for its size goes with its distance: that
+makes room between splats of equal depth.
 The quad's half axes reach to where alpha falls to 1/255. Culled quads collapse to a point, so that the
 vertex count, and with it motion blur, stays whole.
 """
@@ -13,6 +15,7 @@ import bpy
 
 from . import attributes
 from .builder import Builder, Value
+from .depth_spacing import depth_spacing_group
 from .library import ensure_group
 from .quads import drop_carrier_attributes, quads_on_points
 
@@ -21,6 +24,10 @@ ALPHA_CUT = 1.0 / 255.0
 NEAR_M = 0.01            # nearer splats are not drawn, as in gsplat
 FRUSTUM = 1.3            # slopes are clamped at this multiple of the half picture (Kerbl et al. 2023)
 SMALLEST_VARIANCE = 1e-16
+# Distance to keep between hits, relative to the largest numbers they are computed from: about six float32 roundings.
+SPACING = 4e-7
+VIEW_VECTORS = ("Camera Position", "Backward", "Focal", "Offset")
+VIEW_SOCKETS = (*VIEW_VECTORS, "To Camera", "To Object", "Parallel", "Camera Distance")
 
 
 def ewa_quads_group() -> bpy.types.NodeTree:
@@ -38,11 +45,12 @@ def _build(b: Builder) -> None:
     for name in ("M1", "M2", "M3", "Colour"):
         b.input(name, "Vector")
     b.input("Opacity", "Float", 1.0)
+    for name in VIEW_VECTORS:
+        b.input(name, "Vector")
     b.input("To Camera", "Matrix")
     b.input("To Object", "Matrix")
-    b.input("Focal", "Vector")
-    b.input("Offset", "Vector")
     b.input("Parallel", "Float")
+    b.input("Camera Distance", "Float")
     b.input("Resolution", "Vector")
     b.input("Low Pass", "Float", 0.3)
     b.input("Alpha Cap", "Float", 0.99)
@@ -63,13 +71,29 @@ def _build(b: Builder) -> None:
     )
     points = drop_carrier_attributes(b, points)
     points = b.store(points, attributes.QUAD_COLOUR, kept["colour"], "FLOAT_COLOR")
+    # EEVEE draws in the order of the points, Cycles in the order of the distances.
     far_to_near = b.node("GeometryNodeSortElements", points, None, None, -kept["depth"], domain="POINT")
-    points = b.switch(given["Sort"], far_to_near, points, "GEOMETRY")
+    step = (b.absolute(kept["depth"]) + given["Camera Distance"]) * SPACING
+    spaced = b.group(depth_spacing_group(), {"Geometry": points, "Depth": kept["depth"], "Step": step})
+    spaced_points, larger = _moved_back(b, given, spaced["Geometry"], kept["depth"], spaced["Shift"])
+    points = b.switch(given["Sort"], far_to_near, spaced_points, "GEOMETRY")
+    larger = b.switch(given["Sort"], 1.0, larger, "FLOAT")
 
-    quads, x, y = quads_on_points(b, points, kept["axis_1"], kept["axis_2"])
+    quads, x, y = quads_on_points(b, points, kept["axis_1"] * larger, kept["axis_2"] * larger)
     uv = b.vector(x * kept["reach"], y * kept["reach"], given["Alpha Cap"])
     quads = b.store(quads, attributes.QUAD_UV, uv, "FLOAT_VECTOR")
     b.finish({"Geometry": b.node("GeometryNodeSetMaterial", quads, None, given["Material"])})
+
+
+def _moved_back(b: Builder, given: dict[str, Value], points: Value, depth: Value, shift: Value) -> tuple[Value, Value]:
+    """Return the points moved along their rays by ``shift`` in depth, and by what their quads grow to look the same."""
+    # Culled splats have any depth: they collapse, and stay where they are.
+    share = b.switch(depth < NEAR_M, 0.0, shift / depth, "FLOAT")
+    along = (b.position() - given["Camera Position"]) * share
+    behind = given["Backward"] * -shift
+    offset = b.node("ShaderNodeMix", given["Parallel"], along, behind, data_type="VECTOR")
+    moved, kept = b.capture(points, offset=("VECTOR", offset), larger=("FLOAT", share * (1.0 - given["Parallel"]) + 1.0))
+    return b.node("GeometryNodeSetPosition", moved, None, None, kept["offset"]), kept["larger"]
 
 
 def _ellipse(b: Builder, given: dict[str, Value]) -> tuple[Value, Value, Value, Value]:

@@ -16,7 +16,7 @@ from . import attributes
 from .builder import Builder, Value
 from .camera import camera_group
 from .colour import colour_group
-from .ewa_quads import ewa_quads_group
+from .ewa_quads import VIEW_SOCKETS, ewa_quads_group
 from .eye_constants import eye_constants
 from .eye_pose import POSE_SOCKETS, eye_pose_group
 from .harmonics import harmonics_group
@@ -104,7 +104,7 @@ def _build(b: Builder, degree: int, eyes: Mapping[str, EyeRig]) -> None:
     colour = b.group(colour_group(), {**shown, "Scene Linear": given["Scene Linear"]})["Colour"]
     # The viewport has no compositor that would decode: what it shows is always scene-linear.
     disc_colour = b.group(colour_group(), {**shown, "Scene Linear": True})["Colour"]
-    view = {name: camera[name] for name in ("To Camera", "To Object", "Focal", "Offset", "Parallel")}
+    view = {name: camera[name] for name in VIEW_SOCKETS}
     settings = {name: given[name] for name in ("Low Pass", "Alpha Cap", "Sort", "Material")}
     resolution = b.vector(given["Resolution X"], given["Resolution Y"], 0.0)
     exact = b.group(ewa_quads_group(), {**splat, **view, **settings, "Colour": colour, "Resolution": resolution})
@@ -128,7 +128,7 @@ def _shown_colour(b: Builder, camera: Mapping[str, Value], base: Value, degree: 
         inputs["Shade"] = b.attribute(attributes.SHADE, "FLOAT_VECTOR")
     if degree:
         # A parallel camera sees every splat from the same side.
-        outward = b.position() - camera["Position"]
+        outward = b.position() - camera["Camera Position"]
         direction = b.node("ShaderNodeMix", camera["Parallel"], outward, -camera["Backward"], data_type="VECTOR")
         turn = {"Turn": b.attribute(attributes.TURN, "QUATERNION")} if posed else {}
         inputs["Harmonics"] = b.group(harmonics_group(degree), {"Direction": direction, **turn})["Colour"]
