@@ -172,10 +172,11 @@ def as_text(report: dict) -> str:
         one, many = case["forward_one_thread_ms"], case["forward_ms"]
         backward = "".join(f"{'-' if case[key] is None else format(case[key], '.1f'):>12}"
                            for key in ("backward_one_thread_ms", "backward_ms"))
-        share = case["gflop"] / (one * 1e-3) / peak
-        lines.append(f"{case['name']:22}{case['forward_cpu_ms']:8.1f}{one:10.1f}{many:11.1f}{one / many:7.2f}{case['passes_ms']:10.1f}{backward}{share:9.0%}")
+        share = case["gflop"] / (case["forward_cpu_ms"] * 1e-3) / peak
+        lines.append(f"{case['name']:22}{case['forward_cpu_ms']:8.1f}{one:10.1f}{many:11.1f}{one / many:7.2f}"
+                     f"{case['passes_ms']:10.1f}{backward}{share:9.0%}")
     reference = report["reference"]
-    lines += ["milliseconds, the fastest of several; 'of peak' is the blending arithmetic over the CPU time of the whole picture",
+    lines += ["milliseconds, the fastest of several; 'of peak': the blending arithmetic over the CPU time of the whole picture",
               f"roofline, one thread: {peak:.0f} GFLOP/s seen; SH 1 colours: {report['sh1_colours_ms']:.1f} ms; "
               f"first picture, compiled or from the cache: {report['first_picture_s']:.1f} s",
               f"{reference['name']}: {reference['ratio']:.0f} times as fast as the reference, {reference['psnr_db']:.1f} dB"]
