@@ -14,7 +14,7 @@ from ..contract.errors import GazeSplatError
 from ..eyes.contour import find_eyes
 from ..eyes.gaze import estimate_rest_gaze
 from . import camera as placing
-from . import face_checks
+from . import face_checks, hints
 from .depth import head_depth
 from .focal import focal_px
 from .landmarks import FaceReader
@@ -33,21 +33,26 @@ LARGEST_CROP_PX = 2000
 def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     """Read one photo.
 
-    Options: ``focal_px`` (of the whole photo), ``cx``, ``cy``, ``eye_ruler`` (fields of EyeRuler), ``head_to_camera`` (3x3),
+    Options: ``focal_px``, ``cx``, ``cy`` (pixels of the whole upright photo), ``eye_ruler`` (fields of EyeRuler), ``head_to_camera`` (3x3),
     ``rest_gaze_deg``. Raises GazeSplatError: those of load_photo and face_checks, ``bad-option``, ``bad-eye-ruler``.
     """
     context.emit_stage("Reading the photo", 0.1)
     photo = load_photo(path)
     ruler = _ruler(options)
+    if photo.scale < 1.0:
+        width, height = photo.file_size_px
+        context.warn("photo-reduced", f"The photo has {width} x {height} pixels, more than a head needs, and was reduced.",
+                     "Nothing needs to be done; crop it round the head to keep every pixel.")
     context.emit_stage("Finding the face", 0.3)
     with FaceReader() as reader:
         faces = reader.find(photo.pixels)
         face = face_checks.the_one_face(faces, context.warn)
         context.progress(0.5, "Reading landmarks")
         face = reader.refine(photo.pixels, face)
-    face_checks.check_whole(face, photo.pixels.shape[:2])
-    face_checks.check_upright(face)
-    face_checks.check_eyes_open(face, context.warn)
+        face_checks.check_whole(face, photo.pixels.shape[:2])
+        face_checks.check_upright(face)
+        face_checks.check_eyes_open(face, context.warn)
+        wander = hints.measure_wander(reader, photo.pixels, face)
     image, landmarks, lens = _crop(photo.pixels, face.points_px, _camera(photo, face.points_px, options))
     context.progress(0.7, "Finding the lids and irises")
     eyes = find_eyes(image, landmarks)
@@ -61,7 +66,7 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     LOG.info("head yaw %.1f, pitch %.1f, roll %.1f deg; iris radius %.1f px; focal %.0f px", yaw, pitch, roll, iris_px, lens.focal)
     face_checks.check_turn(yaw, context.warn)
     face_checks.check_detail(face, iris_px, context.warn)
-    face_checks.check_appearance(photo.pixels, face, yaw, context.warn)
+    hints.advise(photo.pixels, face, wander, yaw, context.warn)
     irises = np.stack([lens.rays(eye.iris_px) * lens.focal * 0.5 * ruler.iris_diameter_m / iris_px for eye in eyes.values()])
     axes = -irises / np.linalg.norm(irises, axis=1, keepdims=True)
     placement = placing.portrait_to_camera(turn, irises, axes, ruler.lever_yaw_m)
@@ -93,7 +98,10 @@ def _camera(photo: Photo, points_px: np.ndarray, options: dict) -> placing.Intri
             equivalent, source = estimate_equivalent_mm(points_px, width, height), "perspective of the face"
         LOG.info("focal length %.0f mm (35 mm equivalent) from %s", equivalent, source)
         focal = focal_px(equivalent, width, height)
-    return placing.Intrinsics(float(focal), float(given.get("cx", width / 2)), float(given.get("cy", height / 2)))
+    else:
+        focal *= photo.scale
+    cx, cy = (given[name] * photo.scale if name in given else 0.5 * side for name, side in (("cx", width), ("cy", height)))
+    return placing.Intrinsics(float(focal), float(cx), float(cy))
 
 
 def _ruler(options: dict) -> EyeRuler:
