@@ -12,7 +12,7 @@ from ..model.scan import FaceScan
 from .contour import BROW_INDICES, EyeContour
 
 LID_LIFT_M = 0.0009           # thickness of the lid over the globe
-BROW_SHARE = 0.8              # skin moves up to this share of the way to the brow
+BROW_SHARE = 0.7              # skin moves up to this share of the way to the brow
 LOWER_REACH_IRIS_RADII = 1.6
 PUPIL_SHARE = 0.40            # of the iris radius, where the photo does not show the pupil
 

@@ -52,11 +52,11 @@ class EyeRig:
     lower_reach_m: float
     shade: tuple[tuple[float, float, float], ...]  # (SHADE_TERMS, 3) log-shading of the globe, see pose.shading_terms
     # Portrait parameters an artist may change.
-    follow_upper_up: float = 0.8                  # margin travel per iris travel when looking up
+    follow_upper_up: float = 0.75                 # margin travel per iris travel when looking up
     follow_upper_down: float = 1.0                # people: 1:1 (Becker & Fuchs 1988)
     follow_lower_up: float = 0.4                  # people: 0.3-0.5
     follow_lower_down: float = 0.4
-    carry: float = 0.25                           # share of the sideways iris travel by which the cornea carries the lid curve
+    carry: float = 0.35                           # share of the sideways iris travel by which the cornea carries the lid curve
     overlap: float = 0.4                          # iris radii by which the upper lid overlaps the lower at the outer corner
     zip_share: float = 0.7                        # how far the lower margin moves to the closing line on a full blink
     lash_angle_deg: float = 50.0                  # lashes' elevation from the line of sight at rest
