@@ -10,14 +10,10 @@ from typing import Any
 import bpy
 
 _V5_0 = bpy.app.version >= (5, 0, 0)
-_V5_1 = bpy.app.version >= (5, 1, 0)
 _V5_2 = bpy.app.version >= (5, 2, 0)
 
 # EEVEE lost its suffix in 5.0.
 EEVEE_ENGINE = "BLENDER_EEVEE" if _V5_0 else "BLENDER_EEVEE_NEXT"
-
-# A point cloud can be given its size from Python only from 5.1; before that splats travel as mesh vertices.
-HAS_POINT_CLOUD_RESIZE = _V5_1
 
 
 # ---------------------------------------------------------------- geometry nodes modifier
@@ -105,19 +101,3 @@ def set_alpha_convert(node: bpy.types.Node, *, to_straight: bool) -> None:
         node.mapping = "PREMUL_TO_STRAIGHT" if to_straight else "STRAIGHT_TO_PREMUL"
     else:
         node.inputs["Type"].default_value = "To Straight" if to_straight else "To Premultiplied"
-
-
-# ---------------------------------------------------------------- animation
-
-def fcurves_of(action: bpy.types.Action, slot: bpy.types.ActionSlot) -> Any:
-    """Return the F-curve collection of one slot of a layered action, made where there is none.
-
-    ``Action.fcurves`` is gone in 5.0; ``ensure`` on a slot's channel bag came with 5.0.
-    """
-    from bpy_extras import anim_utils
-
-    if hasattr(anim_utils, "action_ensure_channelbag_for_slot"):
-        return anim_utils.action_ensure_channelbag_for_slot(action, slot).fcurves
-    layer = action.layers[0] if action.layers else action.layers.new("Layer")
-    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
-    return strip.channelbag(slot, ensure=True).fcurves

@@ -98,22 +98,25 @@ class Builder:
 
     def __init__(self, tree: bpy.types.NodeTree) -> None:
         self.tree = tree
+        self._panel: bpy.types.NodeTreeInterfacePanel | None = None
 
     # ------------------------------------------------------------ interface
 
+    def panel(self, name: str) -> None:
+        """Put the inputs declared from here on into a closed panel of the interface."""
+        self._panel = self.tree.interface.new_panel(name, default_closed=True)
+
     def input(self, name: str, kind: str, default: object = None, *, low: float | None = None, high: float | None = None,
-              subtype: str = "NONE", hidden: bool = False, description: str = "") -> None:
+              description: str = "") -> None:
         """Declare a group input. ``kind`` is the socket's type without its prefix: "Float", "Vector", "Geometry"."""
-        item = self.tree.interface.new_socket(name, in_out="INPUT", socket_type=f"NodeSocket{kind}", description=description)
-        if subtype != "NONE":
-            item.subtype = subtype
+        item = self.tree.interface.new_socket(name, in_out="INPUT", socket_type=f"NodeSocket{kind}", description=description,
+                                              parent=self._panel)
         if low is not None:
             item.min_value = low
         if high is not None:
             item.max_value = high
         if default is not None:
             item.default_value = default
-        item.hide_in_modifier = hidden
 
     def output(self, name: str, kind: str) -> None:
         """Declare a group output."""

@@ -78,18 +78,21 @@ def declare_pose_inputs(b: Builder, sides: Iterable[str]) -> None:
 
 
 def _build(b: Builder, degree: int, eyes: Mapping[str, EyeRig]) -> None:
+    b.output("Geometry", "Geometry")
     b.input("Geometry", "Geometry")
-    declare_pose_inputs(b, eyes)
     b.input("Exact in Viewport", "Bool", False, description="Show in the viewport what F12 renders, as seen from the scene's camera")
     b.input("Sort", "Bool", False, description="Sort back to front: needed by EEVEE, wrong for motion blur in Cycles")
     b.input("Scene Linear", "Bool", False, description="Decode colours to scene-linear, for rendering without GazeSplat's compositor nodes")
+    if eyes:
+        b.panel("Pose")
+        declare_pose_inputs(b, eyes)
+    b.panel("Rasteriser")
     b.input("Alpha Cap", "Float", 0.99, low=0.0, high=1.0, description="Largest alpha of one splat at one pixel")
     b.input("Low Pass", "Float", 0.3, low=0.0, high=10.0, description="Variance added to every splat, in square pixels")
     b.input("Resolution X", "Float", 512.0, low=1.0, description="Width of the render in pixels; driven")
     b.input("Resolution Y", "Float", 512.0, low=1.0, description="Height of the render in pixels; driven")
     b.input("Material", "Material")
     b.input("Viewport Material", "Material")
-    b.output("Geometry", "Geometry")
     given = b.group_inputs()
 
     geometry, columns = given["Geometry"], factor_columns(b)

@@ -14,7 +14,7 @@ import bpy
 from .. import compat
 from ..nodes.library import NAME_KEY, VERSION_KEY
 from . import store
-from .changes import Change, set_property
+from .changes import Change, set_property, shown
 
 VERSION = 1
 EXACT, SCENE_LINEAR = "EXACT", "SCENE_LINEAR"
@@ -31,19 +31,11 @@ def use_exact_colour(scene: bpy.types.Scene, *, view: str | None = None) -> list
     ``view`` is the view transform to render under, None keeps the scene's where it has an inverse, else Standard.
     Only for a view layer that shows nothing but splats and holdouts: other things would be decoded too.
     """
-    settings = scene.view_settings
-    wanted = view or (settings.view_transform if settings.view_transform in INVERSE_OF_VIEW else "Standard")
+    current = scene.view_settings.view_transform
+    wanted = view or (current if current in INVERSE_OF_VIEW else "Standard")
     if wanted not in INVERSE_OF_VIEW:
         raise ValueError(f"no inverse is known for the view transform {wanted!r}")
-    changes = [change for change in (
-        set_property(settings, "view_transform", wanted, "Color Management > View Transform"),
-        set_property(settings, "look", "None", "Color Management > Look"),
-        set_property(settings, "exposure", 0.0, "Color Management > Exposure"),
-        set_property(settings, "gamma", 1.0, "Color Management > Gamma"),
-        set_property(settings, "use_curve_mapping", False, "Color Management > Curves"),
-        set_property(scene.render, "use_compositing", True, "Post Processing > Compositing"),
-        set_property(scene.render, "dither_intensity", 0.0, "Post Processing > Dither"),
-    ) if change is not None]
+    changes = [change for setting in _view_settings(scene, wanted) if (change := set_property(*setting)) is not None]
     changes += _set_scene_linear(scene, False)
     if _insert_decoder(scene, INVERSE_OF_VIEW[wanted]):
         changes.append(Change("Compositor", "render layers", f"{GROUP_NAME} ({INVERSE_OF_VIEW[wanted]})"))
@@ -67,6 +59,15 @@ def colour_mode(scene: bpy.types.Scene) -> str | None:
     return None
 
 
+def exact_colour_problems(scene: bpy.types.Scene) -> list[str]:
+    """Return one sentence for each view setting that would spoil exact colour."""
+    group = next((node.node_tree for node in _decoders(compat.compositor_tree(scene, create=False))), None)
+    space = group[NAME_KEY].removeprefix(f"{GROUP_NAME} (").removesuffix(")") if group is not None else None
+    view = next((view for view, inverse in INVERSE_OF_VIEW.items() if inverse == space), "Standard")
+    return [f"{label} is {shown(getattr(owner, name))}, exact colour needs {shown(value)}."
+            for owner, name, value, label in _view_settings(scene, view) if getattr(owner, name) != value and name != "dither_intensity"]
+
+
 def remove_decoder(scene: bpy.types.Scene) -> bool:
     """Take the exact mode's group out of the scene's compositor, joining its neighbours; return whether there was one."""
     tree = compat.compositor_tree(scene, create=False)
@@ -78,6 +79,20 @@ def remove_decoder(scene: bpy.types.Scene) -> bool:
         for target in targets if source is not None else ():
             tree.links.new(source, target)
     return bool(decoders)
+
+
+def _view_settings(scene: bpy.types.Scene, view: str) -> list[tuple[bpy.types.bpy_struct, str, object, str]]:
+    """Return (owner, property, value, place in the interface) under which the decoder is the inverse of the view."""
+    settings = scene.view_settings
+    return [
+        (settings, "view_transform", view, "Color Management > View Transform"),
+        (settings, "look", "None", "Color Management > Look"),
+        (settings, "exposure", 0.0, "Color Management > Exposure"),
+        (settings, "gamma", 1.0, "Color Management > Gamma"),
+        (settings, "use_curve_mapping", False, "Color Management > Curves"),
+        (scene.render, "use_compositing", True, "Post Processing > Compositing"),
+        (scene.render, "dither_intensity", 0.0, "Post Processing > Dither"),
+    ]
 
 
 def _set_scene_linear(scene: bpy.types.Scene, on: bool) -> list[Change]:

@@ -62,9 +62,11 @@ def render_problems(scene: bpy.types.Scene) -> list[str]:
     mode = colour.colour_mode(scene)
     if mode is None:
         problems.append("The scene's colour settings do not fit its splats: set up the render again.")
-    elif mode == colour.EXACT and _shows_other_things(scene):
-        problems.append("Exact colour decodes the whole picture: render other objects in a view layer of their own, "
-                        "or choose scene-linear colour.")
+    elif mode == colour.EXACT:
+        problems += colour.exact_colour_problems(scene)
+        if _shows_other_things(scene):
+            problems.append("Exact colour decodes the whole picture: render other objects in a view layer of their own, "
+                            "or choose scene-linear colour.")
     return problems
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from mathutils import Euler, Matrix
+from mathutils import Euler, Matrix, Vector
 
 from gazesplat.backend.render.interface import RenderSettings
 from gazesplat.gazesplat_addon import compat
@@ -138,6 +138,34 @@ def test_an_artists_compositor_is_kept(portrait, root, tmp_path):
     assert decoder.inputs[0].links[0].from_node == layers
     colour.use_scene_linear_colour(scene)
     assert blur.inputs[0].links[0].from_node == layers
+
+
+def test_motion_blur_of_a_saccade(portrait, root, tmp_path):
+    """Vertices keep their order while eyes move: what stands still stays sharp, and only the eyes blur."""
+    scene = bpy.context.scene
+    root["look_at"] = 0.0
+    for frame, yaw in ((1, -20.0), (2, 20.0)):
+        root["gaze_yaw"] = yaw
+        root.keyframe_insert('["gaze_yaw"]', frame=frame)
+    scene.frame_set(1, subframe=0.5)
+    scenes.set_size(scene, 112, 112)
+    sharp = scenes.render(scene, tmp_path)
+    scene.render.use_motion_blur, scene.render.motion_blur_shutter = True, 0.5
+    scene.cycles.samples = 16
+    blurred = scenes.render(scene, tmp_path, prepare=False)
+    change = np.abs(blurred - sharp).max(axis=2)
+    groups = portrait[2]
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    world = store.part_of(root, store.SPLATS).evaluated_get(depsgraph).matrix_world
+    camera = scenes.reference_camera(scene)
+    eyes = np.array([world @ Vector(p) for p in portrait[1].means[groups > 0].tolist()]) @ camera.w2c[:3, :3].T + camera.w2c[:3, 3]
+    pixels = np.rint(eyes[:, :2] / eyes[:, 2:] * (camera.fx, camera.fy) + (camera.cx, camera.cy)).astype(int)
+    near_eyes = np.zeros(change.shape, bool)
+    for dx in range(-3, 4):
+        for dy in range(-3, 4):
+            near_eyes[np.clip(pixels[:, 1] + dy, 0, 111), np.clip(pixels[:, 0] + dx, 0, 111)] = True
+    assert change[near_eyes].max() > 0.1
+    assert change[~near_eyes].max() < 0.02
 
 
 RENDER_ALONE = """
