@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
 import shutil
 import sys
 import time
@@ -26,13 +27,24 @@ import demo_motion
 ROOT = Path(__file__).resolve().parents[2]
 BACKGROUND = (0.30, 0.32, 0.35)   # display values
 SHEET_FRAMES, SHEET_COLUMNS = 12, 4
+TELL_EVERY = 12
+
+# Where this script speaks, whatever happens to Blender's own output.
+_said_to = os.dup(1)
 
 
 def main() -> None:
-    """Run every step and say how long it took."""
+    """Run the demo; Blender's own chatter is kept out of the way."""
     asked = _arguments()
     out = asked.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
+    with blender_talks_to(out / "blender.log"):
+        make(asked, out)
+    (out / "blender.log").unlink()
+
+
+def make(asked: argparse.Namespace, out: Path) -> None:
+    """Run the steps, each with its time."""
     with step("extension"):
         gs = installed_extension(asked.package.absolute()) if asked.package else checkout()
     with step("import and rig"):
@@ -46,7 +58,7 @@ def main() -> None:
         demo_motion.direct(portrait, start_frame=1, frame_count=asked.frames, fps=asked.fps)
     with step("render set-up"):
         for change in portrait.setup_render(engine=asked.engine):
-            print(f"    {change}", flush=True)
+            say(f"    {change}")
         scene.render.film_transparent = False
     blend = out / "portrait.blend"
     with step("save"):
@@ -55,6 +67,8 @@ def main() -> None:
         bpy.ops.wm.save_as_mainfile(filepath=str(part), compress=True, copy=True, check_existing=False)
         part.replace(blend)
     with step(f"{asked.frames} frames, {asked.size} x {asked.size}, {asked.engine}"):
+        if sys.platform == "linux" and asked.engine == "eevee":
+            say("    (lines about EGL_BAD_MATCH are harmless: Blender looks for a window first)")
         frames = render(scene, out / "frames")
     with step("clip and contact sheet"):
         demo_clip.encode(frames, out / "clip.mp4", fps=asked.fps)
@@ -106,17 +120,36 @@ def render(scene: bpy.types.Scene, folder: Path) -> list[Path]:
         scene.render.filepath = str(path)
         bpy.ops.render.render(write_still=True, scene=scene.name)
         frames.append(path)
-        print(f"    frame {frame} of {scene.frame_end}", flush=True)
+        if frame % TELL_EVERY == 0 or frame == scene.frame_end:
+            say(f"    frame {frame} of {scene.frame_end}")
     return frames
 
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
     """Say what begins, and how long it took."""
-    print(f"  {name} ...", flush=True)
+    say(f"  {name} ...")
     started = time.monotonic()
     yield
-    print(f"  {name}: {time.monotonic() - started:.1f} s", flush=True)
+    say(f"  {name}: {time.monotonic() - started:.1f} s")
+
+
+def say(text: str) -> None:
+    """Print a line at once, past what Blender itself says."""
+    os.write(_said_to, (text + "\n").encode())
+
+
+@contextmanager
+def blender_talks_to(log: Path) -> Iterator[None]:
+    """Send what Blender prints, several lines a frame, to a file; it stays where the demo fails."""
+    sys.stdout.flush()
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(_said_to, 1)
 
 
 def _arguments() -> argparse.Namespace:
