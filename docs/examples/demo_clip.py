@@ -86,8 +86,8 @@ def read(path: Path) -> np.ndarray:
         bpy.data.images.remove(image)
 
 
-def write(picture: np.ndarray, path: Path) -> None:
-    """Write display values (H, W, 3), first row on top, as an 8-bit PNG."""
+def write(picture: np.ndarray, path: Path, *, quality: int = 90) -> None:
+    """Write display values (H, W, 3), first row on top, as an 8-bit PNG, or as a JPEG where the name ends in .jpg."""
     height, width = picture.shape[:2]
     image = bpy.data.images.new("Sheet", width, height, alpha=False)
     try:
@@ -95,9 +95,9 @@ def write(picture: np.ndarray, path: Path) -> None:
         pixels = np.ones((height, width, 4), np.float32)
         pixels[..., :3] = picture[::-1]
         image.pixels.foreach_set(pixels.ravel())
-        image.file_format = "PNG"
+        image.file_format = "JPEG" if path.suffix == ".jpg" else "PNG"
         image.filepath_raw = str(path)
-        image.save()
+        image.save(quality=quality)
     finally:
         bpy.data.images.remove(image)
 
