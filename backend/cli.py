@@ -5,6 +5,7 @@
     python -I backend --doctor                        say in JSON what is installed and what is missing
     python -I backend reconstruct PHOTO --out FOLDER  make a portrait without Blender
     python -I backend bench NAME [ARGUMENT ...]       run a benchmark
+    python -I backend worker                          draw frames for Blender's engine, asked through stdin
 """
 from __future__ import annotations
 
@@ -42,6 +43,9 @@ def main(argv: list[str]) -> int:
             return _reconstruct(argv[1:])
         if argv[:1] == ["bench"] and len(argv) > 1:
             return _bench(argv[1], argv[2:])
+        if argv == ["worker"]:
+            from .worker.serve import main as worker
+            return worker()
         if len(argv) == 1 and not argv[0].startswith("-"):
             return _run_folder(Path(argv[0]))
     except GazeSplatError as error:
