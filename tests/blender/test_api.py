@@ -6,18 +6,19 @@ import bpy
 import pytest
 from mathutils import Vector
 
-from tests.portrait_files import write_portrait
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_portrait(tmp_path_factory.mktemp("mara") / "portrait")
+@pytest.fixture
+def folder(loaded_blend):
+    """Where the portrait's files lie."""
+    return loaded_blend.parent
 
 
 @pytest.fixture
-def portrait(clean, gs, folder):
+def portrait(clean, gs, loaded_blend):
+    """The made-up portrait, in a file that has nothing else."""
+    bpy.ops.wm.open_mainfile(filepath=str(loaded_blend))
     bpy.context.scene.frame_end = 240
-    return gs.load(folder, name="Mara")
+    return gs.portraits()[0]
 
 
 def evaluated(eye):
@@ -37,7 +38,6 @@ def keys_of(portrait):
         for curve in bag.fcurves if bag is not None else ():
             found[owner.name, curve.data_path, curve.array_index] = [tuple(point.co) for point in curve.keyframe_points]
     return found
-
 
 
 def test_load_names_and_finds_a_portrait(portrait, gs, folder):

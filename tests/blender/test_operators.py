@@ -8,17 +8,18 @@ import sys
 import bpy
 import pytest
 
-from tests.portrait_files import write_portrait
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_portrait(tmp_path_factory.mktemp("mara") / "portrait")
+@pytest.fixture
+def folder(loaded_blend):
+    """Where the portrait's files lie."""
+    return loaded_blend.parent
 
 
 @pytest.fixture
-def portrait(clean, gs, folder):
-    return gs.load(folder, name="Mara")
+def portrait(clean, gs, loaded_blend):
+    """The made-up portrait, in a file that has nothing else."""
+    bpy.ops.wm.open_mainfile(filepath=str(loaded_blend))
+    return gs.portraits()[0]
 
 
 @pytest.fixture(autouse=True)

@@ -8,12 +8,11 @@ from types import SimpleNamespace
 import bpy
 import pytest
 
-from tests.portrait_files import write_portrait
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_portrait(tmp_path_factory.mktemp("mara") / "portrait")
+@pytest.fixture
+def folder(loaded_blend):
+    """Where the portrait's files lie."""
+    return loaded_blend.parent
 
 
 @pytest.fixture
