@@ -17,7 +17,7 @@ FLAT_SHARE = 0.45            # the lid sphere continues flat below this share of
 TAPER_POWER = 0.8            # how lid follow fades towards the corners
 LASH_CORNER_SHARE = 0.2      # lashes at the outer corner turn this much less
 OVERLAP_FROM_SHARE = 0.2     # the overlap of a closed upper lid grows from here to the outer corner
-OVERLAP_END_IRIS_RADII = 1.35  # and is gone this far beyond it
+OVERLAP_END_IRIS_RADII = 2.0  # and is gone this far beyond it
 LASH_LIFT_M = 0.0003         # lashes stand this far in front of the skin
 
 
