@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from ..contract.errors import GazeSplatError
 from .focal import Lens, lens_of
@@ -23,6 +24,15 @@ WORKING_MEGAPIXELS = 32
 # Transparent pixels are laid over this sRGB grey.
 NEUTRAL = (128, 128, 128)
 _OTHER_FILE = "Choose a JPEG, PNG, TIFF or WebP picture; convert other kinds first."
+
+# Photos of iPhones, which Pillow cannot decode: the first brand in the file's header.
+_HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis", b"ftyphevc", b"ftypmif1")
+_HEIC_HINT = "It is a HEIC photo: save it as JPEG first (on an iPhone: Settings, Camera, Formats, Most Compatible)."
+
+# What undoes each EXIF orientation, and which of these swap width and height.
+_TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+_SIDEWAYS = (Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90)
 
 # Our own limit is checked before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -62,12 +72,11 @@ def load_photo(path: Path) -> Photo:
         raise GazeSplatError("photo-too-large", f"The picture {path.name} has {width * height / 1e6:.0f} megapixels.",
                              f"Reduce it to {LARGEST_MEGAPIXELS} megapixels or fewer.")
     image = _decoded(image, path)
-    lens = lens_of(image)
-    image = _reduced(image, width * height)
-    image = ImageOps.exif_transpose(_to_srgb(image))
-    pixels = np.asarray(_flatten(image)).copy()
-    upright = (width, height) if (width > height) == (pixels.shape[1] > pixels.shape[0]) else (height, width)
-    return Photo(pixels, lens, upright)
+    lens, turn = _metadata(image)
+    image = _flatten(_to_srgb(_reduced(image, width * height)))
+    if turn is not None:
+        image = image.transpose(turn)
+    return Photo(np.asarray(image).copy(), lens, (height, width) if turn in _SIDEWAYS else (width, height))
 
 
 def _open(path: Path) -> Image.Image:
@@ -75,8 +84,11 @@ def _open(path: Path) -> Image.Image:
         raise GazeSplatError("photo-missing", f"There is no picture at {path}.", "Check the path, or choose the file again.")
     try:
         return Image.open(path)
-    except (UnidentifiedImageError, ValueError, SyntaxError) as error:
-        raise GazeSplatError("photo-unreadable", f"The file {path.name} is not a picture that can be read.", _OTHER_FILE) from error
+    except (UnidentifiedImageError, ValueError, SyntaxError, RuntimeError) as error:
+        with path.open("rb") as file:
+            heic = file.read(12)[4:] in _HEIC
+        raise GazeSplatError("photo-unreadable", f"The file {path.name} is not a picture that can be read.",
+                             _HEIC_HINT if heic else _OTHER_FILE) from error
     except OSError as error:
         raise GazeSplatError("photo-unreadable", f"The file {path.name} cannot be read: {error.strerror or error}.",
                              "Check its permissions, or use a copy of it.") from error
@@ -94,23 +106,30 @@ def _decoded(image: Image.Image, path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # odd metadata that Pillow mentions and survives
             image.load()
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, RuntimeError) as error:
         LOG.info("decoding %s: %s", path.name, error)
         raise GazeSplatError("photo-truncated", f"The picture {path.name} is damaged or incomplete.",
                              "Copy it again from the camera or export it again.") from error
     return image
 
 
+def _metadata(image: Image.Image) -> tuple[Lens, Image.Transpose | None]:
+    """Return what the EXIF data says about the lens and how the picture must be turned; damaged data says nothing."""
+    try:
+        return lens_of(image), _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error) as error:
+        LOG.warning("the EXIF data cannot be read: %s", error)
+        return Lens(None, "unknown"), None
+
+
 def _reduced(image: Image.Image, original_pixels: int) -> Image.Image:
-    """Halve (or third, ...) what is still beyond the working size; the EXIF data stays."""
+    """Halve (or third, ...) what is still beyond the working size; the colour profile stays."""
     factor = int(np.ceil((image.width * image.height / (WORKING_MEGAPIXELS * 1e6)) ** 0.5))
     if factor > 1 and image.mode in ("1", "P", "PA"):
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     if factor > 1:
-        exif = image.getexif()
         profile = image.info.get("icc_profile")
         image = image.reduce(factor)
-        image.info["exif"] = exif.tobytes()
         image.info["icc_profile"] = profile
     if image.width * image.height < original_pixels:
         LOG.info("reduced from %.0f to %.0f megapixels", original_pixels / 1e6, image.width * image.height / 1e6)
@@ -131,12 +150,10 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         return image
     try:
         target_mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=target_mode)
+        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=target_mode)
     except ImageCms.PyCMSError as error:
         LOG.warning("the colour profile cannot be used, the colours are taken as sRGB: %s", error)
         return image
-    converted.info["exif"] = image.getexif().tobytes()
-    return converted
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
@@ -144,9 +161,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     values = np.nan_to_num(np.asarray(image).astype(np.float64))
     top = values.max(initial=0.0)
     full = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255 and image.mode in ("F", "I") else max(65535.0, top)
-    grey = Image.fromarray(np.clip(values / full * 255.0 + 0.5, 0, 255).astype(np.uint8), "L")
-    grey.info["exif"] = image.getexif().tobytes()
-    return grey
+    return Image.fromarray(np.clip(values / full * 255.0 + 0.5, 0, 255).astype(np.uint8))
 
 
 def _flatten(image: Image.Image) -> Image.Image:
