@@ -33,8 +33,8 @@ def watch(job: Reconstruction, when_done: Callable[[str], None] | None = None) -
 
 
 def watched() -> list[Reconstruction]:
-    """Return what the panel shows: running, failed, or done and not yet imported; oldest first."""
-    return [job for _, job in sorted(_watched.items()) if not job.imported]
+    """Return what the panel shows, oldest first: running, failed, not yet imported, or imported with warnings nobody dismissed."""
+    return [job for _, job in sorted(_watched.items()) if not _is_settled(job)]
 
 
 def find(job_id: str) -> Reconstruction | None:
@@ -55,7 +55,7 @@ def poll() -> bool:
             job.poll()
         if job.state == reconstruction.DONE and job.id in _when_done:
             _when_done.pop(job.id)(job.id)
-        if job.imported:
+        if _is_settled(job):
             forget(job.id)
     return any(not job.ended for job in _watched.values())
 
@@ -73,6 +73,10 @@ def detach() -> None:
             bpy.app.timers.unregister(timer)
     _watched.clear()
     _when_done.clear()
+
+
+def _is_settled(job: Reconstruction) -> bool:
+    return job.imported and not job.warnings
 
 
 def _find_again() -> None:

@@ -17,7 +17,7 @@ def draw_jobs(layout: bpy.types.UILayout, context: bpy.types.Context, jobs: list
         row.operator("gazesplat.open_log", text="", icon="TEXT", emboss=False).job = job.id
         if not job.ended:
             _draw_running(box, job)
-        elif job.state == "done":
+        elif job.state == "done" and not job.imported:
             box.operator("gazesplat.import_result", text="Import", icon="IMPORT").job = job.id
         else:
             _draw_ended(box, row, context, job)
@@ -38,7 +38,7 @@ def _draw_running(box: bpy.types.UILayout, job: Reconstruction) -> None:
 def _draw_ended(box: bpy.types.UILayout, row: bpy.types.UILayout, context: bpy.types.Context, job: Reconstruction) -> None:
     row.operator("gazesplat.remove_job", text="", icon="X", emboss=False).job = job.id
     if job.error is None:
-        box.label(text="Cancelled")
+        box.label(text="In the scene" if job.imported else "Cancelled")
         return
     sentence(box, context, job.error.message, icon="ERROR", boxed=True)
     if job.error.hint and job.state != "crashed":  # the hint of a crash is the end of the log, too long for a panel

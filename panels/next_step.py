@@ -26,7 +26,7 @@ def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
     jobs = live_jobs.watched()
     if portrait is None and any(not job.ended for job in jobs):
         return "Your portrait is being made: go on working meanwhile."
-    if portrait is None and any(job.state == "done" for job in jobs):
+    if portrait is None and any(job.state == "done" and not job.imported for job in jobs):
         return "Import the finished portrait."
     if portrait is None and store.portraits_in(scene):
         return "Select the portrait you want to direct."

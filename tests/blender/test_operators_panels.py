@@ -165,6 +165,10 @@ def test_jobs(jobs_folder, gs, room, folder, story, expected, tmp_path):
     assert expected in said(words)
     if job.state == "done":
         assert "Import the finished portrait" in said(words)
+        job.import_result()
+        assert {"In the scene", expected} <= set(drawn(gs, room, context_for())["GazeSplat"])
+        assert bpy.ops.gazesplat.remove_job(job=job.id) == {"FINISHED"}
+        assert expected not in said(drawn(gs, room, context_for())) and job.folder.exists()
     job.cancel()
     assert job.stopping == (not job.ended)
     drawn(gs, room, context_for())
