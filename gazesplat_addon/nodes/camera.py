@@ -14,7 +14,8 @@ def camera_group() -> bpy.types.NodeTree:
     """Return the group. All outputs are single values, not fields.
 
     To Camera, To Object (matrices between the object's frame and the camera's, metres of the world);
-    Camera Position and Backward (the camera's place and its +Z, in the object's frame); Focal (p00, p11 of the
+    Camera Position and Backward (the camera's place and its +Z, in the object's frame); Depth Axis (its product with a
+    position is the depth, but for a constant: more precise near the object's origin than the depth itself); Focal (p00, p11 of the
     projection), Offset (p02, p12: lens shift), Parallel (1 for orthographic), Camera Distance (from the world's origin).
     """
     return ensure_group("GazeSplat Camera", VERSION, _build)
@@ -25,6 +26,7 @@ def _build(b: Builder) -> None:
     b.output("To Object", "Matrix")
     b.output("Camera Position", "Vector")
     b.output("Backward", "Vector")
+    b.output("Depth Axis", "Vector")
     b.output("Focal", "Vector")
     b.output("Offset", "Vector")
     b.output("Parallel", "Float")
@@ -42,12 +44,14 @@ def _build(b: Builder) -> None:
 
     lens = b.outputs("GeometryNodeCameraInfo", camera)
     entries = b.outputs("FunctionNodeSeparateMatrix", lens["Projection Matrix"])
+    rows = b.outputs("FunctionNodeSeparateMatrix", to_camera)
     parallel = b.switch(lens["Is Orthographic"], 1.0, 0.0, "FLOAT")
     b.finish({
         "To Camera": to_camera,
         "To Object": to_object,
         "Camera Position": b.node("FunctionNodeTransformPoint", (0.0, 0.0, 0.0), to_object),
         "Backward": b.node("FunctionNodeTransformDirection", (0.0, 0.0, 1.0), to_object),
+        "Depth Axis": -b.vector(rows["Column 1 Row 3"], rows["Column 2 Row 3"], rows["Column 3 Row 3"]),
         "Focal": b.vector(entries["Column 1 Row 1"], entries["Column 2 Row 2"], 0.0),
         "Offset": b.vector(entries["Column 3 Row 1"], entries["Column 3 Row 2"], 0.0),
         "Parallel": parallel,

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import bpy
 
-from .builder import Builder
+from .builder import Builder, Value
 from .library import ensure_group
 
 VERSION = 1
+# More splats than this leave less room than a step between them: then their order is worth more than the distance.
+CROWD = 250_000.0
+# A third pass changes nothing that a picture shows.
+PASSES = 2
 
 
 def depth_spacing_group() -> bpy.types.NodeTree:
     """Return the group: Geometry (points), Depth (field), Step (field, smallest distance) -> Geometry, Shift (field, >= 0).
 
-    The points keep their order. Depth + Shift keeps the order of the depths.
+    The points keep their order. Depth may be counted from anywhere. Depth + Shift has the order of the depths.
     """
     return ensure_group("GazeSplat Depth Spacing", VERSION, _build)
 
@@ -30,17 +34,32 @@ def _build(b: Builder) -> None:
     b.output("Geometry", "Geometry")
     b.output("Shift", "Float")
     given = b.group_inputs()
-    index = b.node("GeometryNodeInputIndex")
-    points, kept = b.capture(given["Geometry"], depth=("FLOAT", given["Depth"]), step=("FLOAT", given["Step"]), place=("INT", index))
+    place = b.node("GeometryNodeInputIndex")
+    count = b.outputs("GeometryNodeAttributeDomainSize", given["Geometry"], component="MESH")["Point Count"]
+    step = given["Step"] * b.minimum(CROWD / count, 1.0)
+    points, kept = b.capture(given["Geometry"], depth=("FLOAT", given["Depth"]), step=("FLOAT", step), place=("INT", place))
     points = b.node("GeometryNodeSortElements", points, None, None, kept["depth"], domain="POINT")
-
-    # A run is a row of splats whose gaps are smaller than a step. Its first stays; behind it each takes one step more.
-    before = b.node("GeometryNodeFieldAtIndex", kept["depth"], index - 1.0, data_type="FLOAT", domain="POINT")
-    gap = kept["depth"] - before
-    in_run = (gap < kept["step"]).both(index > 0)
-    starts = b.switch(in_run, 0, 1, "INT")
-    run = b.accumulate(starts, None, "INT")
-    room = b.accumulate(b.switch(in_run, kept["step"] - gap, 0.0, "FLOAT"), run, "FLOAT")
-    points, shifts = b.capture(points, shift=("FLOAT", room))
+    shift = None
+    for _ in range(PASSES):
+        room = _room(b, kept["depth"], shift, kept["step"])
+        points, captured = b.capture(points, shift=("FLOAT", room if shift is None else shift + room))
+        shift = captured["shift"]
     points = b.node("GeometryNodeSortElements", points, None, None, kept["place"], domain="POINT")
-    b.finish({"Geometry": points, "Shift": shifts["shift"]})
+    b.finish({"Geometry": points, "Shift": shift})
+
+
+def _room(b: Builder, depth: Value, shift: Value | None, step: Value) -> Value:
+    """Return how far each of the sorted points has to go back.
+
+    A run is a row of points whose gaps are smaller than a step. Its first point stays, behind it each takes what the
+    gap before it lacks. The end of a run may then reach into the next one: that is the next pass's work.
+    """
+    index = b.node("GeometryNodeInputIndex")
+    # Differences of the given depths first: the shifts are too small to be added to them without loss.
+    gap = depth - b.node("GeometryNodeFieldAtIndex", depth, index - 1.0, data_type="FLOAT", domain="POINT")
+    if shift is not None:
+        gap = gap + (shift - b.node("GeometryNodeFieldAtIndex", shift, index - 1.0, data_type="FLOAT", domain="POINT"))
+    # A gap that an earlier pass has made counts as whole in spite of rounding.
+    in_run = (gap < step * 0.99).both(index > 0)
+    run = b.accumulate(b.switch(in_run, 0, 1, "INT"), None, "INT")
+    return b.accumulate(b.switch(in_run, step - gap, 0.0, "FLOAT"), run, "FLOAT")

@@ -26,7 +26,7 @@ FRUSTUM = 1.3            # slopes are clamped at this multiple of the half pictu
 SMALLEST_VARIANCE = 1e-16
 # Distance to keep between hits, relative to the largest numbers they are computed from: about six float32 roundings.
 SPACING = 4e-7
-VIEW_VECTORS = ("Camera Position", "Backward", "Focal", "Offset")
+VIEW_VECTORS = ("Camera Position", "Backward", "Depth Axis", "Focal", "Offset")
 VIEW_SOCKETS = (*VIEW_VECTORS, "To Camera", "To Object", "Parallel", "Camera Distance")
 
 
@@ -74,7 +74,7 @@ def _build(b: Builder) -> None:
     # EEVEE draws in the order of the points, Cycles in the order of the distances.
     far_to_near = b.node("GeometryNodeSortElements", points, None, None, -kept["depth"], domain="POINT")
     step = (b.absolute(kept["depth"]) + given["Camera Distance"]) * SPACING
-    spaced = b.group(depth_spacing_group(), {"Geometry": points, "Depth": kept["depth"], "Step": step})
+    spaced = b.group(depth_spacing_group(), {"Geometry": points, "Depth": b.dot(b.position(), given["Depth Axis"]), "Step": step})
     spaced_points, larger = _moved_back(b, given, spaced["Geometry"], kept["depth"], spaced["Shift"])
     points = b.switch(given["Sort"], far_to_near, spaced_points, "GEOMETRY")
     larger = b.switch(given["Sort"], 1.0, larger, "FLOAT")

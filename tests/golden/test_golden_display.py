@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -127,6 +128,20 @@ def test_the_render_follows_a_changed_size(scene, tmp_path):
         scenes.set_size(scene, width, width)
         picture, expected = scenes.render(scene, tmp_path), scenes.reference_picture(scene, carrier, splats)
         assert scenes.psnr_db(picture, expected) > CYCLES_DB
+
+
+def test_splats_of_equal_depth_are_all_met(scene, tmp_path):
+    """A flat wall seen head on: one distance to float precision. A ray tracer that skips equals would leave holes."""
+    grid = np.stack(np.meshgrid(np.linspace(-0.1, 0.1, 40), [0.0], np.linspace(-0.1, 0.1, 40)), -1).reshape(-1, 3)
+    wall = scenes.synthetic_splats(len(grid))
+    colours = np.full_like(wall.colours, 0.6)
+    wall = replace(wall, means=grid.astype(np.float32), rotations=np.tile(np.float32([1, 0, 0, 0]), (len(grid), 1)),
+                   scales=np.full_like(wall.scales, 0.004), opacities=np.full_like(wall.opacities, 0.3), colours=colours)
+    carrier = create_splat_object("Wall", wall, collection=scene.collection)
+    scenes.add_camera(scene, position=(0.0, -0.6, 0.0))
+    scenes.set_size(scene, 96, 96)
+    picture, expected = scenes.render(scene, tmp_path), scenes.reference_picture(scene, carrier, wall)
+    assert scenes.psnr_db(picture, expected) > CYCLES_DB
 
 
 def test_eevee_matches_the_reference(scene, tmp_path, eevee):
