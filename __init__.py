@@ -39,11 +39,11 @@ def __dir__() -> list[str]:
 def register() -> None:
     """Register every room in order; if one fails, undo those before it and let the error out."""
     from . import operators, panels
-    from .gazesplat_addon import handlers, preferences, properties
+    from .gazesplat_addon import engine, handlers, preferences, properties
 
     global _registered
     with ExitStack() as undo:
-        for room in (properties, preferences, operators, panels, handlers):
+        for room in (properties, preferences, engine, operators, panels, handlers):
             room.register()
             undo.callback(room.unregister)
         _registered = undo.pop_all()

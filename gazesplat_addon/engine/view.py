@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scene's camera and frame as the rasteriser takes them: pixels, OpenCV axes."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ...backend.contract.errors import GazeSplatError
+
+_BLENDER_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class View:
+    """What one picture shows.
+
+    camera          fields of ``backend.render.Camera``, cropped to the window
+    width, height   of the window, pixels
+    """
+
+    camera: dict
+    width: int
+    height: int
+
+
+def frame_size(render: bpy.types.RenderSettings) -> tuple[int, int]:
+    """Return the size of the whole frame in pixels, as Blender rounds it."""
+    return tuple(max(1, int(size * render.resolution_percentage / 100)) for size in (render.resolution_x, render.resolution_y))
+
+
+def window(render: bpy.types.RenderSettings) -> tuple[int, int, int, int]:
+    """Return (left, top, right, bottom) in pixels of what is asked for: the frame, or the border in it.
+
+    Raises GazeSplatError ``empty-border``.
+    """
+    width, height = frame_size(render)
+    if not render.use_border:
+        return 0, 0, width, height
+    # In single precision and cut off, as Blender computes it; Blender counts from the bottom.
+    left, right = (int(np.float32(edge) * np.float32(width)) for edge in (render.border_min_x, render.border_max_x))
+    low, high = (int(np.float32(edge) * np.float32(height)) for edge in (render.border_min_y, render.border_max_y))
+    if right <= left or high <= low:
+        raise GazeSplatError("empty-border", "The render region is empty.", "Draw it larger, or switch it off in Output > Format.")
+    return left, height - high, right, height - low
+
+
+def view_of(camera: bpy.types.Object | None, to_world: Matrix, depsgraph: bpy.types.Depsgraph) -> View:
+    """Return the view of an evaluated camera; ``to_world`` is its matrix without scale.
+
+    Raises GazeSplatError ``no-camera``, ``bad-camera`` or ``empty-border``.
+    """
+    if camera is None or camera.type != "CAMERA":
+        raise GazeSplatError("no-camera", "The scene has no camera.", "Add a camera, or make one active with Ctrl Numpad 0.")
+    lens, render = camera.data, depsgraph.scene_eval.render
+    if lens.type not in ("PERSP", "ORTHO"):
+        raise GazeSplatError("bad-camera", f"{camera.name} is not a perspective or orthographic camera.",
+                             "Splats can be drawn for these only: choose one in the camera's properties.")
+    matrix = np.array(to_world, np.float64)
+    if not np.isfinite(matrix).all():
+        raise GazeSplatError("bad-camera", f"{camera.name} has no place: its matrix holds values that are not numbers.",
+                             "Look at its drivers and constraints.")
+    width, height = frame_size(render)
+    projection = np.array(camera.calc_matrix_camera(depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x,
+                                                    scale_y=render.pixel_aspect_y), np.float64)
+    parallel = lens.type == "ORTHO"
+    # A perspective matrix carries the shift in the column of z, which looks backwards; a parallel one in the last.
+    shift = projection[:2, 3] if parallel else -projection[:2, 2]
+    left, top, right, bottom = window(render)
+    fields = {"w": right - left, "h": bottom - top, "fx": float(projection[0, 0] * width / 2), "fy": float(projection[1, 1] * height / 2),
+              "cx": float(width / 2 * (1.0 + shift[0]) - left), "cy": float(height / 2 * (1.0 - shift[1]) - top),
+              "w2c": (_BLENDER_TO_OPENCV @ np.linalg.inv(matrix)).tolist(), "near_m": float(lens.clip_start), "orthographic": parallel,
+              "sensor": [-left, -top, width - left, height - top]}
+    return View(fields, right - left, bottom - top)
