@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands between the camera and the face: something that covers a part of it, or glasses.
+"""What spoils a portrait without preventing it: something before the face, glasses, hair beyond the edge of the photo.
 
 The landmark model never says "I cannot see the mouth": it guesses one. A guess gives itself away when the picture is
 disturbed: mirrored, made grey, squeezed and sheared. What is seen stays put in the face, what is guessed wanders.
@@ -28,6 +28,7 @@ _INNER_LIPS = (78, 80, 81, 82, 13, 312, 311, 310, 308, 95, 88, 178, 87, 14, 317,
 MOUTH_LIMIT, EYE_LIMIT, SIDE_LIMIT, WHOLE_LIMIT = 0.85, 1.2, 1.5, 0.68
 SIDES_SEEN_YAW_DEG = 20.0       # beyond, the far cheek is hidden by the face itself
 _NOT_FOUND = 5.0                # percent, when the disturbed face is not even found
+CUT_SHARE = 0.03                # of a picture's side that the head touches: whole heads 0, cut ones from 0.28
 # Edges in percent of the skin's brightness: clear faces reach 9.1 across the nose's bridge and 12.9 below both eyes.
 BRIDGE_LIMIT, BRIDGE_WITH_RIMS_LIMIT, RIM_LIMIT = 10.5, 6.5, 14.0
 
@@ -88,6 +89,14 @@ def advise(picture: np.ndarray, face: Face, wander: Wander, yaw_deg: float, warn
     if has_glasses(picture, face):
         warn("glasses", "Glasses are read as part of the skin and do not stand off the face.",
              "Use a photo without glasses for views from the side.")
+
+
+def advise_of_edges(head_mask: np.ndarray, warn: Warn) -> None:
+    """Warn of a head (mask (H, W) 0..1) that runs out of the picture above or at a side; below, the neck is cut anyway."""
+    head = head_mask > 0.5
+    if max(head[1].mean(), head[:, 1].mean(), head[:, -2].mean()) > CUT_SHARE:
+        warn("head-cut", "The hair is cut by the edge of the photo.",
+             "The cut shows from the sides: use a photo with some space around the head.")
 
 
 def has_glasses(picture: np.ndarray, face: Face) -> bool:

@@ -36,25 +36,25 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     Options: ``focal_px``, ``cx``, ``cy`` (pixels of the whole upright photo), ``eye_ruler`` (fields of EyeRuler), ``head_to_camera`` (3x3),
     ``rest_gaze_deg``. Raises GazeSplatError: those of load_photo and face_checks, ``bad-option``, ``bad-eye-ruler``.
     """
-    context.emit_stage("Reading the photo", 0.1)
+    context.emit_stage("Reading the photo", 0.03)
     photo = load_photo(path)
     ruler = _ruler(options)
     if photo.scale < 1.0:
         width, height = photo.file_size_px
         context.warn("photo-reduced", f"The photo has {width} x {height} pixels, more than a head needs, and was reduced.",
                      "Nothing needs to be done; crop it round the head to keep every pixel.")
-    context.emit_stage("Finding the face", 0.3)
+    context.emit_stage("Finding the face", 0.47)
     with FaceReader() as reader:
         faces = reader.find(photo.pixels)
         face = face_checks.the_one_face(faces, context.warn)
-        context.progress(0.5, "Reading landmarks")
+        context.progress(0.1, "Reading landmarks")
         face = reader.refine(photo.pixels, face)
         face_checks.check_whole(face, photo.pixels.shape[:2])
         face_checks.check_upright(face)
         face_checks.check_eyes_open(face, context.warn)
         wander = hints.measure_wander(reader, photo.pixels, face)
     image, landmarks, lens = _crop(photo.pixels, face.points_px, _camera(photo, face.points_px, options))
-    context.progress(0.7, "Finding the lids and irises")
+    context.progress(0.3, "Finding the lids and irises")
     eyes = find_eyes(image, landmarks)
     iris_px = float(np.mean([eye.radius_px for eye in eyes.values()]))
     if "iris_diameter_m" not in (options.get("eye_ruler") or {}):
@@ -71,9 +71,10 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     axes = -irises / np.linalg.norm(irises, axis=1, keepdims=True)
     placement = placing.portrait_to_camera(turn, irises, axes, ruler.lever_yaw_m)
 
-    context.emit_stage("Separating the head", 0.1)
+    context.emit_stage("Separating the head", 0.05)
     mask = head_mask(image, landmarks)
-    context.emit_stage("Finding the depth", 0.1)
+    hints.advise_of_edges(mask, context.warn)
+    context.emit_stage("Finding the depth", 0.05)
     depth = head_depth(mask, landmarks, points, lens.focal)
     scan = FaceScan(image, landmarks, face.blendshapes, lens.focal, lens.focal, lens.cx, lens.cy, placement, mask,
                     depth.front_m, depth.back_m, eyes, ruler)

@@ -12,7 +12,8 @@ import pytest
 from gazesplat.backend.model import hints
 from gazesplat.backend.model.landmarks import Face, FaceReader
 from gazesplat.backend.model.photo import load_photo
-from tests.faces import EYES, astronaut, with_cup
+from gazesplat.backend.model.scan_photo import scan_photo
+from tests.faces import EYES, RecordingContext, astronaut, save, with_cup
 
 # Of the portraits in the extra data: what covers the face, and who wears glasses. All others are clear.
 COVERED = {"07_woman_eyes_averted_hands_on_cheeks": "a cheek", "22_woman_cup_over_mouth_OCCLUSION": "the mouth"}
@@ -102,6 +103,23 @@ def test_face_that_is_lost_when_disturbed_is_covered(reader: FaceReader) -> None
     face = read(reader, picture)
     empty = np.full_like(picture, 128)
     assert hints.measure_wander(reader, empty, face).hidden_part(0.0) is not None
+
+
+@pytest.mark.parametrize("side", ["top", "left", "right", "bottom", "none"])
+def test_head_beyond_the_edge_is_told(side: str) -> None:
+    mask = np.zeros((100, 80), np.float32)
+    rows, columns = {"top": (slice(0, 60), slice(20, 60)), "left": (slice(20, 70), slice(0, 50)), "right": (slice(20, 70), slice(30, 80)),
+                     "bottom": (slice(40, 100), slice(20, 60)), "none": (slice(10, 90), slice(10, 70))}[side]
+    mask[rows, columns] = 1.0
+    warned: list[str] = []
+    hints.advise_of_edges(mask, lambda code, message, hint: warned.append(code))
+    assert warned == ([] if side in ("bottom", "none") else ["head-cut"])
+
+
+def test_cut_hair_is_told_on_the_way(tmp_path: Path) -> None:
+    context = RecordingContext()
+    scan_photo(save(astronaut()[36:], tmp_path / "cut.png"), {}, context)
+    assert context.codes == ["low-resolution", "head-cut"]
 
 
 def test_portraits_of_the_extra_data(reader: FaceReader, extra_data: Path) -> None:
