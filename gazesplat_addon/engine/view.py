@@ -34,7 +34,7 @@ def frame_size(render: bpy.types.RenderSettings) -> tuple[int, int]:
 def window(render: bpy.types.RenderSettings) -> tuple[int, int, int, int]:
     """Return (left, top, right, bottom) in pixels of what is asked for: the frame, or the border in it.
 
-    Raises GazeSplatError ``empty-border``.
+    A border without a pixel never comes here: Blender itself refuses to render it.
     """
     width, height = frame_size(render)
     if not render.use_border:
@@ -42,15 +42,13 @@ def window(render: bpy.types.RenderSettings) -> tuple[int, int, int, int]:
     # In single precision and cut off, as Blender computes it; Blender counts from the bottom.
     left, right = (int(np.float32(edge) * np.float32(width)) for edge in (render.border_min_x, render.border_max_x))
     low, high = (int(np.float32(edge) * np.float32(height)) for edge in (render.border_min_y, render.border_max_y))
-    if right <= left or high <= low:
-        raise GazeSplatError("empty-border", "The render region is empty.", "Draw it larger, or switch it off in Output > Format.")
     return left, height - high, right, height - low
 
 
 def view_of(camera: bpy.types.Object | None, to_world: Matrix, depsgraph: bpy.types.Depsgraph) -> View:
     """Return the view of an evaluated camera; ``to_world`` is its matrix without scale.
 
-    Raises GazeSplatError ``no-camera``, ``bad-camera`` or ``empty-border``.
+    Raises GazeSplatError ``no-camera`` or ``bad-camera``.
     """
     if camera is None or camera.type != "CAMERA":
         raise GazeSplatError("no-camera", "The scene has no camera.", "Add a camera, or make one active with Ctrl Numpad 0.")

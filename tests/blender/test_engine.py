@@ -166,6 +166,20 @@ def test_hidden_portraits_are_not_drawn(portrait, tmp_path):
     assert not rendered(tmp_path).any()
 
 
+def test_instances_are_drawn_and_squeezed_portraits_left_out(portrait, tmp_path):
+    scene = bpy.context.scene
+    place = Matrix.Translation((0.04, 0.03, 0.01))
+    instance = bpy.data.objects.new("Instance", None)
+    instance.instance_type, instance.instance_collection = "COLLECTION", portrait.root.users_collection[0]
+    instance.matrix_world = place
+    scene.collection.objects.link(instance)
+    picture = rendered(tmp_path)
+    expected = reference(tmp_path, photo_camera(), (tmp_path / "Mara", PLACE, POSE), (tmp_path / "Mara", place @ PLACE, POSE))
+    assert db(display(picture), expected["rgba"]) > LEAST_DB
+    portrait.root.scale = (1.0, 0.0, 1.0)
+    assert not rendered(tmp_path)[..., 3].any()
+
+
 @pytest.mark.parametrize("name", ["Depth", "Head", "Irises", "Scleras", "Lids"])
 def test_passes(portrait, tmp_path, name):
     scene = bpy.context.scene
@@ -209,6 +223,10 @@ def test_other_refusals_are_said(portrait, capfd):
     scene.camera.data.type = "PANO"
     assert "not a perspective or orthographic camera" in refused(capfd)
     scene.camera.data.type = "PERSP"
+    scene.render.use_border = True
+    scene.render.border_min_x, scene.render.border_max_x = 0.5, 0.5001
+    assert "too small" in refused(capfd)
+    scene.render.use_border = False
     (Path(bpy.path.abspath(portrait.root["gazesplat"]["folder"])) / "portrait.json").unlink()
     assert "portrait.json is missing" in refused(capfd)
 
