@@ -128,7 +128,7 @@ def test_a_glance_sends_little(worker, portrait):
 def test_killed_worker_starts_again(worker, portrait):
     before = worker.draw(PYTHON, request(entry()), {"a": held(portrait)})
     first = worker.pid
-    os.kill(first, signal.SIGTERM)
+    os.kill(first, signal.SIGKILL)
     after = worker.draw(PYTHON, request(entry()), {"a": held(portrait)})
     assert worker.pid not in (None, first)
     np.testing.assert_array_equal(before.arrays["rgba"], after.arrays["rgba"])
