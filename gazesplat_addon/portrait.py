@@ -14,6 +14,7 @@ import bpy
 
 from ..backend.contract.errors import GazeSplatError
 from . import motion
+from .engine import set_up
 from .portrait_eyes import Eyes
 from .scene import eye_rig, portrait_object, render_settings, store
 
@@ -227,10 +228,16 @@ class Portrait:
     def setup_render(self, *, engine: str = "cycles") -> list[str]:
         """Set engine, samples, light paths and colour of the portrait's scene; return what was changed, a line each.
 
-        ``engine`` is "cycles" or "eevee". The camera becomes the photo's where the scene has none.
+        ``engine`` is "cycles", "eevee", or "gazesplat", which needs the backend. The camera becomes the photo's where
+        the scene has none.
         """
+        if engine == "gazesplat":
+            changes = set_up.prepare(self.scene)
+            if self.scene.camera is None and store.CAMERA in store.parts_of(self.root):
+                changes += portrait_object.frame_photo(self.root, self.scene)
+            return [str(change) for change in changes]
         if engine not in ENGINES:
-            raise GazeSplatError("bad-value", f"There is no engine {engine!r}.", f"Choose one of {', '.join(ENGINES)}.")
+            raise GazeSplatError("bad-value", f"There is no engine {engine!r}.", f"Choose one of {', '.join((*ENGINES, 'gazesplat'))}.")
         return [str(change) for change in portrait_object.set_up_render(self.root, self.scene, engine=ENGINES[engine])]
 
     def render_problems(self) -> list[str]:

@@ -9,10 +9,9 @@ from ...backend.contract.errors import GazeSplatError
 from .. import backend_status
 from . import interface, picture, settings
 from .portraits import SeenPortrait, seen_portraits
+from .set_up import ENGINE
 from .view import View, view_of
 from .worker_client import Picture, RenderWorker
-
-ENGINE = "GAZESPLAT"
 
 _worker = RenderWorker()
 

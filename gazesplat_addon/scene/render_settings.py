@@ -15,6 +15,7 @@ TRANSPARENT_BOUNCES = 256
 POINT_FILTER_WIDTH_PX = 0.01
 FILM_FILTER_WIDTH_PX = 1.5
 BLUR_SAMPLES = 32
+OWN_ENGINE = "GAZESPLAT"    # draws splats in their own colours and needs none of what the others need
 _SEEN_TYPES = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "GREASEPENCIL"}
 
 
@@ -46,6 +47,9 @@ def render_problems(scene: bpy.types.Scene) -> list[str]:
     engine, roots = scene.render.engine, store.splat_roots_in(scene)
     if not roots:
         return []
+    if engine == OWN_ENGINE:
+        twice = ["The compositor decodes colours that this engine delivers decoded: set up the render again."]
+        return (twice if colour.colour_mode(scene) == colour.EXACT else []) + colour.exact_colour_problems(scene)
     if engine not in ("CYCLES", compat.EEVEE_ENGINE):
         return [f"{engine.replace('_', ' ').title()} does not draw splats: use Cycles or EEVEE."]
     problems = [f"{label} is {shown(getattr(owner, name))}, splats need {shown(value)}."

@@ -180,6 +180,19 @@ def test_instances_are_drawn_and_squeezed_portraits_left_out(portrait, tmp_path)
     assert not rendered(tmp_path)[..., 3].any()
 
 
+def test_set_up_shows_the_fitted_colours_whatever_engine_came_before(portrait, tmp_path):
+    scene = bpy.context.scene
+    portrait.setup_render(engine="cycles")
+    scene.view_settings.exposure, scene.render.dither_intensity = 1.0, 1.0
+    changes = portrait.setup_render(engine="gazesplat")
+    assert scene.render.engine == "GAZESPLAT" and len(changes) == 4, changes
+    assert portrait.setup_render(engine="gazesplat") == [] and portrait.render_problems() == []
+    expected = reference(tmp_path, photo_camera(), (tmp_path / "Mara", PLACE, POSE))
+    assert db(display(rendered(tmp_path)), expected["rgba"]) > LEAST_DB
+    scene.view_settings.gamma = 2.0
+    assert len(portrait.render_problems()) == 1
+
+
 @pytest.mark.parametrize("name", ["Depth", "Head", "Irises", "Scleras", "Lids"])
 def test_passes(portrait, tmp_path, name):
     scene = bpy.context.scene
