@@ -62,17 +62,25 @@ def unproject_landmarks(landmarks_px: np.ndarray, iris_radius_px: float, camera:
 
 
 def head_rotation(points_m: np.ndarray) -> np.ndarray:
-    """Return the rotation (3, 3) from the portrait frame to the camera frame, given landmarks (478, 3) in metres.
+    """Return the rotation (3, 3) from the portrait frame to the camera frame, given landmarks (478, 3) in metres."""
+    return face_similarity(points_m)[1] @ CANONICAL_FROM_PORTRAIT
 
-    A weighted similarity fit (Kabsch with scale) of the face's stable points to the canonical face.
+
+def face_similarity(points_m: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return scale (metres per canonical centimetre), rotation (3, 3) and shift (3,): canonical face -> camera frame.
+
+    A weighted similarity fit (Kabsch with scale) of the face's stable points, given landmarks (478, 3) in metres.
     """
     model = face_model()
     weight = model.weights / model.weights.sum()
     source, target = model.vertices[model.stable], points_m[model.stable]
-    source, target = source - weight @ source, target - weight @ target
-    u, _, vt = np.linalg.svd((target * weight[:, None]).T @ source)
-    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    return u @ flip @ vt @ CANONICAL_FROM_PORTRAIT
+    middle_source, middle_target = weight @ source, weight @ target
+    source, target = source - middle_source, target - middle_target
+    u, singular, vt = np.linalg.svd((target * weight[:, None]).T @ source)
+    flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    rotation = u @ np.diag(flip) @ vt
+    scale = float((singular * flip).sum() / (weight * (source ** 2).sum(axis=1)).sum())
+    return scale, rotation, middle_target - scale * rotation @ middle_source
 
 
 def head_angles_deg(rotation: np.ndarray) -> tuple[float, float, float]:

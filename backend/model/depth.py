@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Depth of a head from one photo without a depth network.
+"""Depth of a head from one photo without a depth network: what the photo shows, and the far side it does not.
 
-The face is MediaPipe's mesh, whose metric z is good to a few millimetres. Everything else (hair, ears, neck) is the
-silhouette inflated: a Poisson solve lap(h) = -1 on the mask gives the cap z = z_rim - 2 sqrt(h), a sphere over a disc,
-which is then corrected harmonically so that it meets the mesh in the face and the rim at the silhouette.
+The face is MediaPipe's mesh, whose metric z is good to 3-5 mm. Round it lies a head of usual proportions: its widest
+contour, which is the silhouette in the photo, runs through the middle of the cranium and of the neck; a Poisson solve
+lap(h) = -1 on the mask gives the roundness sqrt(h) between silhouette and middle (a sphere over a disc). The result is
+corrected harmonically so that it meets the mesh. The neck stands behind the jaw, joined to it by a steep ramp, as the
+floor of the mouth does.
 """
 from __future__ import annotations
 
@@ -11,14 +13,20 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.linalg import spsolve
 
+from .camera import face_similarity
 from .face_model import CHIN, OVAL, SIDES, face_model
+from .poisson import raster_mesh, solve_poisson
 
-NECK_BEHIND_CHIN_M = 0.045  # the throat stands this far behind the chin
-SOLVE_SIDE_PX = 260         # the solves run at this size; heads are smooth
-BULGE = 0.9                 # the cap's height over the silhouette's half width: heads are deeper than round in front, flatter in hair
+SOLVE_SIDE_PX = 240         # the solves run at this size; heads are smooth
+# Centimetres in the canonical face's axes, from its own proportions and a head 19.5 cm long and 15.3 cm broad.
+CRANIUM_CENTRE, NECK_CENTRE = (0.0, 4.0, -4.4), (0.0, -10.0, -6.0)
+FRONT_BULGE, BACK_BULGE = 1.1, 1.2      # depth over half width of the silhouette: heads are longer than broad
+CRANIUM_FRONT = 9.5                     # centimetres that hair may stand before the contour, however wide it is
+CRANIUM_BACK, NECK_BACK = 10.0, 5.0     # centimetres that the far side may stand behind it
+NECK_RADIUS = 6.0                       # centimetres; narrower when the photo shows a narrower neck
+RAMP_SHARE = 0.045                      # of the face's width: how far below the jaw the neck is reached
+JAW_V, NECK_U = 0.62, 0.95              # where in face coordinates the neck may begin
 
 
 @dataclass(frozen=True)
@@ -29,100 +37,100 @@ class HeadDepth:
     back_m: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Grid:
+    """The mask and the face at solving size: points (468, 2) in its pixels, u and v as in ``face_coordinates``."""
+
+    inside: np.ndarray
+    points: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+    metre: float        # per pixel, at the face's depth
+
+
 def head_depth(mask: np.ndarray, landmarks_px: np.ndarray, landmarks_m: np.ndarray, focal_px: float) -> HeadDepth:
     """Return depth for a mask (H, W) 0..1 given landmarks (478, 3) in pixels and in metres (camera frame)."""
+    grid = _grid(mask, landmarks_px, landmarks_m, focal_px)
+    scale, rotation, shift = face_similarity(landmarks_m)
+
+    def depth_of(canonical_cm: tuple[float, float, float]) -> float:
+        return float((scale * rotation @ np.array(canonical_cm) + shift)[2])
+
+    centimetre = scale                                  # metres per canonical centimetre: this person's size
+    toward_neck = _smoothstep((grid.v - 0.7) / 0.5)
+    rim = depth_of(CRANIUM_CENTRE) * (1.0 - toward_neck) + depth_of(NECK_CENTRE) * toward_neck
+    nothing = np.zeros(grid.inside.shape, bool)
+    open_below = ~grid.inside & (grid.v > 1.0)
+    half = 2.0 * np.sqrt(np.maximum(solve_poisson(grid.inside, 1.0, nothing, np.zeros(nothing.shape), open_below), 0.0)) * grid.metre
+
+    face = raster_mesh(grid.points, landmarks_m[:468, 2], face_model().triangles, grid.inside.shape)
+    oval = _filled(grid.points[list(OVAL)], grid.inside.shape)
+    known = (cv2.erode(oval.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & np.isfinite(face) & grid.inside
+    inflated = rim - _soft_limit(FRONT_BULGE * half, CRANIUM_FRONT * centimetre)
+    correction = solve_poisson(grid.inside, 0.0, known, np.where(known, np.nan_to_num(face) - inflated, 0.0), open_below)
+    front = np.where(known, np.nan_to_num(face), inflated + correction)
+    neck_share = _neck_share(grid, oval)
+    neck = depth_of(NECK_CENTRE) - _neck_front(grid, NECK_RADIUS * centimetre)
+    front = front + neck_share * np.maximum(neck - front, 0.0)
+    front = np.minimum(_smooth_inside(front, grid.inside, 1.0), rim)
+
+    limit = (CRANIUM_BACK * (1.0 - toward_neck) + NECK_BACK * toward_neck) * centimetre
+    back = rim + _soft_limit(BACK_BULGE * half, limit)
+    return HeadDepth(_to_full(front, grid.inside, mask), _to_full(np.maximum(back, front), grid.inside, mask))
+
+
+def face_coordinates(shape: tuple[int, int], points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return u (H, W), 1 at the face's sides, and v (H, W), 0 at the ears' height and 1 at the chin; points (N, 2) in pixels."""
+    chin, left, right = points[CHIN], points[SIDES["left"]], points[SIDES["right"]]
+    middle = 0.5 * (left + right)
+    length, half = np.linalg.norm(chin - middle), 0.5 * np.linalg.norm(left - right)
+    down = (chin - middle) / length
+    y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
+    v = ((x - middle[0]) * down[0] + (y - middle[1]) * down[1]) / length
+    return np.abs((y - middle[1]) * down[0] - (x - middle[0]) * down[1]) / half, v
+
+
+def _grid(mask: np.ndarray, landmarks_px: np.ndarray, landmarks_m: np.ndarray, focal_px: float) -> _Grid:
     height, width = mask.shape
     scale = min(1.0, SOLVE_SIDE_PX / max(height, width))
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
     ratio = np.array([size[0] / width, size[1] / height])
     inside = cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 0.35
-    inside[[0, -1]] = False
-    inside[:, [0, -1]] = False
     points = landmarks_px[:468, :2] * ratio
-    face = raster_mesh(points, landmarks_m[:468, 2], face_model().triangles, size[::-1])
-    oval = np.zeros(size[::-1], np.uint8)
-    cv2.fillPoly(oval, [np.round(points[list(OVAL)]).astype(np.int32)], 1)
-    core = cv2.erode(oval, np.ones((5, 5), np.uint8)) > 0
-    known = core & np.isfinite(face) & inside
-
-    neck = _neck(points, inside, oval)
-    metre = float(np.median(landmarks_m[:468, 2])) / focal_px / float(ratio.mean())     # metres per solve pixel at the face
-    cap = BULGE * 2.0 * np.sqrt(np.maximum(_solve(inside, 1.0, np.zeros_like(inside), np.zeros(inside.shape)), 0.0)) * metre
-    ring = known & ~(cv2.erode(known.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
-    rim = float(np.mean(face[ring] + cap[ring]))
-    inflated = rim - cap
-    correction = _solve(inside, 0.0, known, np.where(known, np.nan_to_num(face) - inflated, 0.0))
-    front = _smooth_inside(np.where(known, np.nan_to_num(face), inflated + correction), inside & ~neck, 1.2)
-    behind = float(landmarks_m[CHIN, 2]) + NECK_BEHIND_CHIN_M
-    front = np.where(neck, np.maximum(front, behind + _roundness(neck) * metre), front)
-    back = rim + 1.05 * cap
-    return HeadDepth(_to_full(front, inside, mask), _to_full(np.maximum(back, front), inside, mask))
+    u, v = face_coordinates(inside.shape, points)
+    return _Grid(inside, points, u, v, float(np.median(landmarks_m[:468, 2])) / focal_px / float(ratio.mean()))
 
 
-def _neck(points: np.ndarray, inside: np.ndarray, oval: np.ndarray) -> np.ndarray:
-    """Return the mask of what lies below the jaw: it is no continuation of the chin but stands well behind it."""
-    left, right, chin = points[SIDES["left"]], points[SIDES["right"]], points[CHIN]
-    middle = 0.5 * (left + right)
-    down = (chin - middle) / np.linalg.norm(chin - middle)
-    y, x = np.mgrid[: inside.shape[0], : inside.shape[1]] + 0.5
-    v = ((x - middle[0]) * down[0] + (y - middle[1]) * down[1]) / np.linalg.norm(chin - middle)
-    u = np.abs((x - middle[0]) * -down[1] + (y - middle[1]) * down[0]) / (0.5 * np.linalg.norm(left - right))
-    return inside & (oval == 0) & (v > 0.62) & (u < 0.95)
+def _neck_share(grid: _Grid, oval: np.ndarray) -> np.ndarray:
+    """Return 0..1: how much of a pixel's depth is the neck's, rising over a ramp below the jaw."""
+    ramp = max(1.0, RAMP_SHARE * np.ptp(grid.points[:, 0]))
+    away = cv2.distanceTransform(1 - oval.astype(np.uint8), cv2.DIST_L2, 5)
+    below = ((grid.v > JAW_V) & (grid.u < NECK_U) & ~oval).astype(np.float32)
+    return cv2.GaussianBlur(below, (0, 0), 1.0) * _smoothstep(away / ramp)
 
 
-def _roundness(region: np.ndarray) -> np.ndarray:
-    """Return how far a cylinder over each row of the region falls back from its front, in pixels (H, W)."""
-    columns = np.arange(region.shape[1]) + 0.5
-    count = region.sum(1)
-    centre = np.where(count > 0, (region * columns).sum(1) / np.maximum(count, 1), 0.0)
-    half = np.maximum(0.5 * count, 1.0)[:, None]
-    away = np.clip(np.abs(columns[None] - centre[:, None]), 0.0, half)
-    return half - np.sqrt(np.maximum(half ** 2 - away ** 2, 0.0))
+def _neck_front(grid: _Grid, radius_m: float) -> np.ndarray:
+    """Return how far a round neck stands before its axis (H, W), metres, from the width each row shows."""
+    columns = np.arange(grid.inside.shape[1]) + 0.5
+    region = grid.inside & (grid.u < NECK_U)
+    count = region.sum(axis=1)
+    centre = np.where(count > 0, (region * columns).sum(axis=1) / np.maximum(count, 1), 0.0)[:, None]
+    half = np.minimum(0.5 * np.maximum(count, 1.0)[:, None] * grid.metre, 1.15 * radius_m)
+    away = np.abs(columns[None] - centre) * grid.metre
+    return radius_m * np.sqrt(np.maximum(1.0 - (away / half) ** 2, 0.0))
 
 
-def raster_mesh(points_px: np.ndarray, depth: np.ndarray, triangles: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Rasterise per-vertex depth (N,) over triangles (T, 3); nearest wins, NaN where there is none. Returns (H, W).
-
-    All triangles are sampled at once on a barycentric lattice dense enough for their size, then scattered.
-    """
-    corners = points_px[triangles]
-    edge = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
-    steps = int(np.clip(np.ceil(2.0 * edge.max()), 2, 128))
-    i, j = np.meshgrid(np.arange(steps + 1), np.arange(steps + 1), indexing="ij")
-    keep = i + j <= steps
-    u, v = i[keep] / steps, j[keep] / steps
-    bary = np.stack([1.0 - u - v, u, v], 1)
-    out = np.full(shape, np.inf)
-    for chunk in np.array_split(np.arange(len(triangles)), max(1, len(triangles) * len(bary) // 2_000_000)):
-        xy = np.einsum("bk,tkc->tbc", bary, corners[chunk]).reshape(-1, 2)
-        z = np.einsum("bk,tk->tb", bary, depth[triangles[chunk]]).ravel()
-        column, row = np.floor(xy).astype(int).T
-        ok = (column >= 0) & (row >= 0) & (column < shape[1]) & (row < shape[0])
-        np.minimum.at(out, (row[ok], column[ok]), z[ok])
-    return np.where(np.isfinite(out), out, np.nan)
+def _filled(outline: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    return cv2.fillPoly(np.zeros(shape, np.uint8), [np.round(outline - 0.5).astype(np.int32)], 1) > 0
 
 
-def _solve(inside: np.ndarray, source: float, fixed: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Solve lap(x) = -source on ``inside`` with x = values on ``fixed`` and 0 outside (5-point stencil)."""
-    unknown = inside & ~fixed
-    number = np.full(inside.shape, -1)
-    count = int(unknown.sum())
-    number[unknown] = np.arange(count)
-    row, column = np.nonzero(unknown)
-    right = np.full(count, float(source))
-    rows, columns, entries = [np.arange(count)], [np.arange(count)], [np.full(count, 4.0)]
-    for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-        y, x = np.clip(row + dy, 0, inside.shape[0] - 1), np.clip(column + dx, 0, inside.shape[1] - 1)
-        other = number[y, x]
-        linked = other >= 0
-        rows.append(np.flatnonzero(linked))
-        columns.append(other[linked])
-        entries.append(np.full(linked.sum(), -1.0))
-        right += np.where(~linked & fixed[y, x], values[y, x], 0.0)
-    matrix = coo_matrix((np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), shape=(count, count)).tocsc()
-    out = np.where(fixed, values, 0.0).astype(float)
-    out[unknown] = spsolve(matrix, right)
-    return out
+def _soft_limit(values: np.ndarray, limit: np.ndarray | float) -> np.ndarray:
+    return values / (1.0 + (values / limit) ** 4) ** 0.25
+
+
+def _smoothstep(x: np.ndarray) -> np.ndarray:
+    t = np.clip(x, 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
 
 
 def _smooth_inside(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
@@ -133,7 +141,6 @@ def _smooth_inside(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.n
 
 def _to_full(values: np.ndarray, inside: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Enlarge a solved field to the picture; it is continued a little beyond the rim first, so that no edge mixes with nothing."""
-    spread = _smooth_inside(values, inside, 3.0)
-    filled = np.where(inside, values, spread).astype(np.float32)
+    filled = np.where(inside, values, _smooth_inside(values, inside, 3.0)).astype(np.float32)
     full = cv2.resize(filled, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
     return np.where(mask > 0.02, full, np.nan).astype(np.float32)
