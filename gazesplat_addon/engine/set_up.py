@@ -32,7 +32,8 @@ def prepare(scene: bpy.types.Scene) -> list[Change]:
     try:
         changes = [set_property(scene.render, "engine", ENGINE, "Render Engine")]
     except TypeError as error:
-        raise GazeSplatError("no-engine", "GazeSplat's render engine is not registered.", "Enable the extension in the preferences.") from error
+        raise GazeSplatError("no-engine", "GazeSplat's render engine is not registered.",
+                             "Enable the extension in the preferences.") from error
     changes += [set_property(*setting) for setting in _wanted(scene)]
     if colour.remove_decoder(scene):
         changes.append(Change("Compositor", colour.GROUP_NAME, "render layers"))

@@ -48,7 +48,7 @@ class Picture:
 
 
 class WorkerDiedError(Exception):
-    """The worker's process has ended; ``str()`` says how, with the end of what it wrote to stderr."""
+    """The worker's process has ended; ``str()`` says how, with the last line that it wrote to stderr."""
 
 
 @dataclass
@@ -66,7 +66,9 @@ class _Process:
         code = self.popen.wait()
         self.stderr.seek(0, 2)
         self.stderr.seek(max(0, self.stderr.tell() - LOG_TAIL_BYTES))
-        return WorkerDiedError(f"exit code {code}. {self.stderr.read().decode('utf-8', 'replace').strip()}")
+        tail = self.stderr.read().decode("utf-8", "replace").strip()
+        log.info("The render worker wrote last:\n%s", tail)
+        return WorkerDiedError(f"exit code {code}{': ' if tail else ''}{tail.rpartition(chr(10))[2]}")
 
 
 class RenderWorker:
@@ -97,7 +99,7 @@ class RenderWorker:
                     log.warning("The render worker has ended: %s", error)
                     self._process = None
                     if last_try:
-                        raise GazeSplatError("worker-died", f"The render worker ended unexpectedly: {error}",
+                        raise GazeSplatError("worker-died", f"The render worker ended unexpectedly ({error}).",
                                              "Render again; if it happens again, run the doctor in the preferences.") from error
             raise AssertionError("unreachable")
 

@@ -152,6 +152,15 @@ def test_missing_python_is_no_backend(tmp_path):
     assert refused.value.code == "no-backend"
 
 
+def test_python_without_packages_is_said_in_one_sentence(tmp_path):
+    """The packages of this environment are not those of a bare one that is made from the same Python."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True, timeout=120)
+    bare = tmp_path / "bare" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    with pytest.raises(GazeSplatError) as refused:
+        RenderWorker().draw(bare, request(), {})
+    assert refused.value.code == "worker-died" and "No module named" in str(refused.value) and "Traceback" not in str(refused.value)
+
+
 STARTS_AND_DIES = """
 import importlib.util, os, signal, sys
 sys.path.insert(0, {root!r})
