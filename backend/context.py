@@ -29,6 +29,7 @@ class JobContext:
     spec: JobSpec
     writer: Writer
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    warnings: list[dict[str, str]] = field(default_factory=list)
     _stage: str = ""
     _stage_share: float = 0.0
     _shares_before: float = 0.0
@@ -79,6 +80,7 @@ class JobContext:
 
     def warn(self, code: str, message: str, hint: str = "") -> None:
         """Tell the artist of something that was done, but may not be what they want."""
+        self.warnings.append({"code": code, "message": message, "hint": hint})
         self._stop_if(self.writer.emit("warning", code=code, message=message, hint=hint))
 
     def preview(self, path: Path) -> None:

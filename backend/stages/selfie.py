@@ -35,19 +35,19 @@ def run(context: JobContext) -> None:
     """Reconstruct ``context.input_path`` into ``context.result_part_folder``."""
     options = dict(context.spec.options)
     scan = scan_photo(context.input_path, options, context)
-    context.emit_stage("Building the eyes", 0.15)
+    context.emit_stage("Building the eyes", 0.05)
     eyes = build_eyes(scan, options)
-    context.emit_stage("Building the head", 0.1)
+    context.emit_stage("Building the head", 0.05)
     head = lift_head(scan, eyes.depth_m, eyes.exclude_mask, int(options.get("budget") or BUDGET[context.spec.quality]))
     splats = concatenate([head.splats, eyes.splats])
     groups = np.concatenate([head.groups, eyes.groups])
     rig = PortraitRig(_source_camera(scan), eyes.rigs, gaze_distance_m=float(options.get("gaze_distance_m", _distance(scan))),
-                      provenance=_provenance(context, scan))
-    context.emit_stage("Matching colours", 0.3)
+                      provenance=_provenance(context, scan), warnings=list(context.warnings))
+    context.emit_stage("Matching colours", 0.2)
     splats = fit_colours(scan, splats, groups, rig, context.progress)
-    context.emit_stage("Drawing the preview", 0.1)
+    context.emit_stage("Drawing the preview", 0.08)
     metrics = {"splats": len(splats), "eye_splats": len(eyes.splats), **_likeness(scan, splats, groups, rig)}
-    context.emit_stage("Writing", 0.05)
+    context.emit_stage("Writing", 0.02)
     folder = context.result_part_folder
     write_ply(folder / "portrait.ply", splats)
     save_sidecar(folder, rig, groups)
