@@ -39,5 +39,5 @@ def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
     if not motion.generated_range(portrait.root):
         return "Look through the camera (Numpad 0), give the eyes a target, then add saccades, blinks and head drift below."
     if render_settings.render_problems(scene):
-        return "Press Set Up Render, so that F12 shows what you see."
+        return "Set up the render below, so that F12 shows true colours."
     return "Press F12 to render, or change the seed until the motion is right."

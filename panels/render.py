@@ -18,9 +18,10 @@ class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
         return bool(store.splat_roots_in(context.scene))
 
     def draw(self, context: bpy.types.Context) -> None:
+        self.layout.label(text="Set up for")
         row = self.layout.row(align=True)
-        row.operator("gazesplat.set_up_render", text="Set Up Cycles").engine = "cycles"
-        row.operator("gazesplat.set_up_render", text="Set Up EEVEE").engine = "eevee"
+        for engine, name in (("cycles", "Cycles"), ("eevee", "EEVEE"), ("gazesplat", "GazeSplat")):
+            row.operator("gazesplat.set_up_render", text=name).engine = engine
         problems = render_settings.render_problems(context.scene)
         for problem in problems:
             sentence(self.layout, context, problem, icon="ERROR")

@@ -126,10 +126,12 @@ def test_directing_a_portrait(jobs_folder, gs, room, folder):
     portrait.look_at(bpy.context.scene.camera)
     assert "Looks at" in drawn(gs, room, context)["Eyes"]
     portrait.add_saccades(seed=1)
-    assert "Set Up Render" in said(drawn(gs, room, context)) or "F12" in said(drawn(gs, room, context))
-    portrait.setup_render(engine="cycles")
-    words = drawn(gs, room, context)
-    assert "F12" in said(words) and "Ready to render" in words["Render"]
+    bpy.context.scene.render.engine = "BLENDER_WORKBENCH"
+    assert "Set up the render" in said(drawn(gs, room, context))
+    for engine in ("cycles", "eevee", "gazesplat"):
+        assert bpy.ops.gazesplat.set_up_render(engine=engine) == {"FINISHED"}
+        words = drawn(gs, room, context)
+        assert "F12" in said(words) and "Ready to render" in words["Render"]
 
 
 def test_which_of_two_portraits(jobs_folder, gs, room, folder):
