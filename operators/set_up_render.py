@@ -16,7 +16,7 @@ class GAZESPLAT_OT_set_up_render(PortraitVerb, bpy.types.Operator):
     engine: bpy.props.EnumProperty(name="Engine", default="cycles", description="Which of Blender's renderers to prepare", items=(
         ("cycles", "Cycles", "Exact also where portraits and other objects overlap, with motion blur; slow without a GPU"),
         ("eevee", "EEVEE", "Nearly as exact and fast on a GPU; portraits sort as a whole"),
-        ("gazesplat", "GazeSplat", "Exact and fast without a GPU, portraits only; needs the extension and its backend wherever it renders")))
+        ("gazesplat", "GazeSplat", "Exact and fast without a GPU, portraits only; needs the extension and its backend to render")))
 
     def run(self, context: bpy.types.Context) -> str:
         changes = chosen_portrait(context).setup_render(engine=self.engine)
