@@ -61,4 +61,5 @@ def eye_camera(rig: PortraitRig, view_deg: float, tile_px: int) -> Camera:
     middle = w2c[:3] @ np.append(np.mean([eye.iris_centre_m for eye in rig.eyes.values()], axis=0), 1.0)
     focal = tile_px / (2.0 * HALF_WIDTH_M) * middle[2]
     height = round(tile_px * HALF_HEIGHT_M / HALF_WIDTH_M)
-    return Camera(tile_px, height, focal, focal, tile_px / 2 - focal * middle[0] / middle[2], height / 2 - focal * middle[1] / middle[2], w2c)
+    x, y = focal * middle[:2] / middle[2]
+    return Camera(tile_px, height, focal, focal, tile_px / 2 - x, height / 2 - y, w2c)

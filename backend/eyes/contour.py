@@ -207,8 +207,9 @@ def fit_iris(grey: np.ndarray, lids: LidContour, centre_px: np.ndarray, radius_p
     def cost(q):
         edge = q[:2] + q[2] * circle
         local = lids.to_local(edge)
-        visible = ((local[:, 1] < lids.upper_at(local[:, 0]) - 0.10 * radius_px) & (local[:, 1] > lids.lower_at(local[:, 0]) + 0.06 * radius_px)
-                   & (local[:, 0] > 0.0) & (local[:, 0] < lids.width_px))
+        x, y = local.T
+        visible = ((y < lids.upper_at(x) - 0.10 * radius_px) & (y > lids.lower_at(x) + 0.06 * radius_px)
+                   & (x > 0.0) & (x < lids.width_px))
         if visible.sum() < 16:
             return 9.0
         c = circle[visible]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..splat.arrays import Splats, rotation_matrices
+from ..splat.arrays import Splats
 from . import lids, parts
 from .sidecar import EyeRig, PortraitRig
 

@@ -7,7 +7,6 @@ every splat in the order of ``portrait.ply``. Both are plain data: nothing execu
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field, fields
@@ -141,11 +140,11 @@ def save_sidecar(folder: Path, rig: PortraitRig, groups: np.ndarray) -> None:
     folder = Path(folder)
     temporary = folder / "portrait.json.part"
     temporary.write_text(json.dumps(to_json(rig), indent=1, default=float), "utf-8")
-    os.replace(temporary, folder / "portrait.json")
+    temporary.replace(folder / "portrait.json")
     temporary = folder / "portrait.npz.part"
     with temporary.open("wb") as handle:
         np.savez_compressed(handle, groups=np.asarray(groups, np.uint8))
-    os.replace(temporary, folder / "portrait.npz")
+    temporary.replace(folder / "portrait.npz")
 
 
 def load_sidecar(folder: Path, count: int) -> tuple[PortraitRig, np.ndarray]:

@@ -7,11 +7,12 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from mathutils import Vector
+
 from gazesplat.backend.contract.errors import GazeSplatError
 from gazesplat.gazesplat_addon.gaze import check, schedule
 from gazesplat.gazesplat_addon.gaze.curve import from_keys
 from gazesplat.gazesplat_addon.scene import actions
-from mathutils import Vector
 
 FPS = 24.0
 START, END = 1.0, 481.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from gazesplat.backend.bench import motion
 from gazesplat.gazesplat_addon.gaze.states import STATES
 

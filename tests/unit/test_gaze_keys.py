@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from gazesplat.gazesplat_addon.gaze import bake, keys, schedule
 from gazesplat.gazesplat_addon.gaze.curve import Curve, catmull_rom_slopes, flat
 

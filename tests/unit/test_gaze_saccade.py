@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from gazesplat.gazesplat_addon.gaze import saccade
 from gazesplat.gazesplat_addon.gaze.curve import Curve
 

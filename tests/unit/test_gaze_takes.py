@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from gazesplat.backend.contract.errors import GazeSplatError
 from gazesplat.gazesplat_addon.gaze import bake, blink, check, fixation, fixational, head, saccade, schedule, track
 from gazesplat.gazesplat_addon.gaze.states import DIRECTION_SHARES, STATES

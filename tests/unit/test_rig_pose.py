@@ -117,7 +117,8 @@ def test_the_pupil_dilates_without_tearing_the_iris(portrait):
         moved = (dilate(eye, ring, scale) - np.asarray(eye.iris_centre_m)) @ g[:, 0]
         assert (np.diff(moved) > 0).all()
         assert moved[-1] == pytest.approx(eye.iris_radius_m, rel=1e-4)
-        assert np.interp(eye.pupil_radius_m, rho, moved) == pytest.approx(min(scale * eye.pupil_radius_m, 0.8 * eye.iris_radius_m), rel=0.05)
+        expected = min(scale * eye.pupil_radius_m, 0.8 * eye.iris_radius_m)
+        assert np.interp(eye.pupil_radius_m, rho, moved) == pytest.approx(expected, rel=0.05)
 
 
 def test_the_highlight_stays_with_the_light(portrait):

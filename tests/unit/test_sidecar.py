@@ -46,7 +46,8 @@ def test_fields_of_a_later_minor_version_are_ignored(saved):
 
 
 @pytest.mark.parametrize("changes,code", [({"version": 99}, "sidecar-newer"), ({"format": "glTF"}, "sidecar-invalid"),
-                                          ({"eyes": {"left": {"centre_m": [0, 0, 0]}}}, "sidecar-invalid"), ({"eyes": 7}, "sidecar-invalid")])
+                                          ({"eyes": {"left": {"centre_m": [0, 0, 0]}}}, "sidecar-invalid"),
+                                          ({"eyes": 7}, "sidecar-invalid")])
 def test_foreign_or_damaged_json_is_refused(saved, changes, code):
     folder, groups, _ = saved
     edit(folder, **changes)
