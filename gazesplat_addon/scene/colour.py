@@ -50,12 +50,16 @@ def use_scene_linear_colour(scene: bpy.types.Scene) -> list[Change]:
     return changes
 
 
+def decodes(scene: bpy.types.Scene) -> bool:
+    """Return whether the scene's compositor decodes the finished picture, as exact colour needs it."""
+    return bool(_decoders(compat.compositor_tree(scene, create=False)))
+
+
 def colour_mode(scene: bpy.types.Scene) -> str | None:
     """Return EXACT or SCENE_LINEAR if the scene and all its splats agree on it, else None."""
     modes = {compat.get_modifier_input(m, "Scene Linear") for m in _displays(scene)}
-    decoded = bool(_decoders(compat.compositor_tree(scene, create=False)))
-    if len(modes) == 1 and decoded != next(iter(modes)):
-        return EXACT if decoded else SCENE_LINEAR
+    if len(modes) == 1 and decodes(scene) != next(iter(modes)):
+        return EXACT if decodes(scene) else SCENE_LINEAR
     return None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ...backend.contract.errors import GazeSplatError
+from .. import compat
 from ..rig.sidecar import PortraitRig, load_sidecar
 from ..splat.arrays import Splats
 from ..splat.ply import read_ply
@@ -63,6 +64,7 @@ def load_portrait(path: Path, *, name: str | None = None, scene: bpy.types.Scene
         root.empty_display_size = 0.1
         _tag(root, files)
         _make_parts(root, files, collection)
+        _suit_scene(root, scene)
         undo.pop_all()
     if scene.camera is None and store.CAMERA in store.parts_of(root):
         frame_photo(root, scene)
@@ -137,6 +139,13 @@ def _make_parts(root: bpy.types.Object, files: PortraitFiles, collection: bpy.ty
     photo_camera = camera.create_photo_camera(f"{root.name}.camera", files.rig.camera, collection=collection)
     photo_camera.parent = root
     store.tag_part(photo_camera, store.CAMERA)
+
+
+def _suit_scene(root: bpy.types.Object, scene: bpy.types.Scene) -> None:
+    """Show the splats as the scene is set up: untouched scenes get colours and an order that need no set-up."""
+    modifier = store.display_modifier(root)
+    compat.set_modifier_input(modifier, "Scene Linear", not colour.decodes(scene))
+    compat.set_modifier_input(modifier, "Sort", scene.render.engine != "CYCLES")
 
 
 def _discard(collection: bpy.types.Collection) -> None:

@@ -159,6 +159,15 @@ def project(scene: bpy.types.Scene, points: np.ndarray) -> np.ndarray:
     return (device * (1, -1) + 1) / 2 * (render.resolution_x, render.resolution_y)
 
 
+def test_a_portrait_suits_the_scene_it_comes_into(root, stage, portrait_folder):
+    def settings(one):
+        return tuple(compat.get_modifier_input(store.display_modifier(one), name) for name in ("Scene Linear", "Sort"))
+
+    assert settings(root) == (True, True), "an untouched scene has no decoder, and EEVEE"
+    portrait_object.set_up_render(root, stage, engine="CYCLES")
+    assert settings(portrait_object.load_portrait(portrait_folder, scene=stage)) == settings(root) == (False, False)
+
+
 def test_reload_keeps_place_animation_and_settings(root, made_up):
     root.location.x = 0.4
     root["blink_left"] = 0.7

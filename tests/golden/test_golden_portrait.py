@@ -22,16 +22,17 @@ from tests.synthetic import synthetic_portrait
 
 CYCLES_DB = 80.0
 WITH_TIES_DB = 65.0
-EIGHT_BIT_DB = 57.0      # rounding to 8 bits alone is 58.9 dB
+EIGHT_BIT_DB = 59.0      # rounding to 8 bits alone is 58.9 dB where no pixel is black
 
 
-@pytest.fixture(scope="module", params=[0, 2], ids=["flat colours", "harmonics"])
+@pytest.fixture(scope="module")
 def portrait(request, tmp_path_factory):
-    """(folder, splats as Blender reads them, groups, rig, saved .blend) of a small portrait."""
-    size = {"head_count": 900, "sh_degree": request.param}
+    """(folder, splats as Blender reads them, groups, rig, saved .blend) of a small portrait, of an SH degree if asked for one."""
+    size = {"head_count": 900, "sh_degree": getattr(request, "param", 0)}
     folder = write_portrait(tmp_path_factory.mktemp("portrait"), **size)
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    portrait_object.load_portrait(folder, name="Mara")
+    root = portrait_object.load_portrait(folder, name="Mara")
+    compat.set_modifier_input(store.display_modifier(root), "Scene Linear", False)
     blend = folder / "portrait.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     _, groups, rig = synthetic_portrait(**size)
@@ -69,6 +70,7 @@ POSES = {
 }
 
 
+@pytest.mark.parametrize("portrait", [0, 2], indirect=True, ids=["flat colours", "harmonics"], scope="module")
 @pytest.mark.parametrize("name", POSES)
 def test_a_posed_portrait_matches_the_reference(portrait, root, tmp_path, name):
     controls = {"look_at": 0.0, **POSES[name]}
@@ -151,7 +153,7 @@ def test_motion_blur_of_a_saccade(portrait, root, tmp_path):
     scenes.set_size(scene, 112, 112)
     sharp = scenes.render(scene, tmp_path)
     scene.render.use_motion_blur, scene.render.motion_blur_shutter = True, 0.5
-    scene.cycles.samples = 16
+    scene.cycles.samples = 8
     blurred = scenes.render(scene, tmp_path, prepare=False)
     change = np.abs(blurred - sharp).max(axis=2)
     groups = portrait[2]
