@@ -167,7 +167,8 @@ def test_motion_blur_of_a_saccade(portrait, root, tmp_path):
         for dy in range(-3, 4):
             near_eyes[np.clip(pixels[:, 1] + dy, 0, 111), np.clip(pixels[:, 0] + dx, 0, 111)] = True
     assert change[near_eyes].max() > 0.1
-    assert change[~near_eyes].max() < 0.02
+    assert np.quantile(change[~near_eyes], 0.999) < 0.01
+    assert change[~near_eyes].max() < 0.1, "not even where two splats have one depth"
 
 
 RENDER_ALONE = """
