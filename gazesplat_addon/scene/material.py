@@ -30,8 +30,9 @@ def _ensure_material(name: str, group: bpy.types.NodeTree, method: str) -> bpy.t
     compat.enable_material_nodes(material)
     material.surface_render_method = method
     material.use_transparency_overlap = True
-    # Splats show light, they do not cast it: as lamps, 150K quads would only slow Cycles down.
-    material.cycles.emission_sampling = "NONE"
+    # Splats show light, they do not cast it: as lamps, 150K quads would only slow Cycles down (an add-on: it may be off).
+    if hasattr(material, "cycles"):
+        material.cycles.emission_sampling = "NONE"
     material.diffuse_color = (0.6, 0.45, 0.38, 1.0)
     nodes = material.node_tree.nodes
     nodes.clear()
