@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..contract.errors import GazeSplatError
 from .camera import face_similarity
 from .face_model import CHIN, OVAL, SIDES, face_model
 from .poisson import raster_mesh, solve_poisson
@@ -26,6 +27,7 @@ CRANIUM_FRONT = 9.5                     # centimetres that hair may stand before
 CRANIUM_BACK, NECK_BACK = 10.0, 5.0     # centimetres that the far side may stand behind it
 NECK_RADIUS = 6.0                       # centimetres; narrower when the photo shows a narrower neck
 RAMP_SHARE = 0.045                      # of the face's width: how far below the jaw the neck is reached
+LEAST_AGREEMENT = 0.6                   # correlation of a depth network's guess with the mesh inside the face
 JAW_V, NECK_U = 0.62, 0.95              # where in face coordinates the neck may begin
 
 
@@ -48,8 +50,13 @@ class _Grid:
     metre: float        # per pixel, at the face's depth
 
 
-def head_depth(mask: np.ndarray, landmarks_px: np.ndarray, landmarks_m: np.ndarray, focal_px: float) -> HeadDepth:
-    """Return depth for a mask (H, W) 0..1 given landmarks (478, 3) in pixels and in metres (camera frame)."""
+def head_depth(mask: np.ndarray, landmarks_px: np.ndarray, landmarks_m: np.ndarray, focal_px: float,
+               nearness: np.ndarray | None = None) -> HeadDepth:
+    """Return depth for a mask (H, W) 0..1 given landmarks (478, 3) in pixels and in metres (camera frame).
+
+    ``nearness`` (H, W), inverse depth up to scale and shift as a depth network sees it, replaces the usual proportions
+    where it agrees with the face. Raises GazeSplatError ``depth-disagrees`` when it does not.
+    """
     grid = _grid(mask, landmarks_px, landmarks_m, focal_px)
     scale, rotation, shift = face_similarity(landmarks_m)
 
@@ -66,12 +73,14 @@ def head_depth(mask: np.ndarray, landmarks_px: np.ndarray, landmarks_m: np.ndarr
     face = raster_mesh(grid.points, landmarks_m[:468, 2], face_model().triangles, grid.inside.shape)
     oval = _filled(grid.points[list(OVAL)], grid.inside.shape)
     known = (cv2.erode(oval.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & np.isfinite(face) & grid.inside
-    inflated = rim - _soft_limit(FRONT_BULGE * half, CRANIUM_FRONT * centimetre)
-    correction = solve_poisson(grid.inside, 0.0, known, np.where(known, np.nan_to_num(face) - inflated, 0.0), open_below)
-    front = np.where(known, np.nan_to_num(face), inflated + correction)
-    neck_share = _neck_share(grid, oval)
-    neck = depth_of(NECK_CENTRE) - _neck_front(grid, NECK_RADIUS * centimetre)
-    front = front + neck_share * np.maximum(neck - front, 0.0)
+    guess = rim - _soft_limit(FRONT_BULGE * half, CRANIUM_FRONT * centimetre)
+    if nearness is not None:
+        guess = np.minimum(_metric(nearness, face, known), rim)
+    correction = solve_poisson(grid.inside, 0.0, known, np.where(known, np.nan_to_num(face) - guess, 0.0), open_below)
+    front = np.where(known, np.nan_to_num(face), guess + correction)
+    if nearness is None:
+        neck = depth_of(NECK_CENTRE) - _neck_front(grid, NECK_RADIUS * centimetre)
+        front = front + _neck_share(grid, oval) * np.maximum(neck - front, 0.0)
     front = np.minimum(_smooth_inside(front, grid.inside, 1.0), rim)
 
     limit = (CRANIUM_BACK * (1.0 - toward_neck) + NECK_BACK * toward_neck) * centimetre
@@ -99,6 +108,23 @@ def _grid(mask: np.ndarray, landmarks_px: np.ndarray, landmarks_m: np.ndarray, f
     points = landmarks_px[:468, :2] * ratio
     u, v = face_coordinates(inside.shape, points)
     return _Grid(inside, points, u, v, float(np.median(landmarks_m[:468, 2])) / focal_px / float(ratio.mean()))
+
+
+def _metric(nearness: np.ndarray, face: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return depth in metres (h, w) from relative inverse depth (H, W), fitted to the face's depth where that is known."""
+    seen = cv2.resize(nearness.astype(np.float32), face.shape[::-1], interpolation=cv2.INTER_AREA).astype(float)
+    inverse = 1.0 / face[known]
+    basis = np.column_stack([seen[known], np.ones(len(inverse))])
+    trusted = np.ones(len(inverse), bool)
+    for _ in range(3):
+        fit, *_ = np.linalg.lstsq(basis[trusted], inverse[trusted], rcond=None)
+        error = np.abs(basis @ fit - inverse)
+        trusted = error < 2.5 * np.median(error) + 1e-9
+    agreement = np.corrcoef(seen[known], inverse)[0, 1] if np.ptp(seen[known]) > 0 else 0.0
+    if not agreement > LEAST_AGREEMENT:
+        raise GazeSplatError("depth-disagrees", "The depth network's guess does not fit the face in this photo.",
+                             "Leave the option 'depth' out.")
+    return 1.0 / np.maximum(seen * fit[0] + fit[1], 1e-3)
 
 
 def _neck_share(grid: _Grid, oval: np.ndarray) -> np.ndarray:

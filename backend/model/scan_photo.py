@@ -14,7 +14,7 @@ from ..contract.errors import GazeSplatError
 from ..eyes.contour import find_eyes
 from ..eyes.gaze import estimate_rest_gaze
 from . import camera as placing
-from . import face_checks, hints
+from . import depth_network, face_checks, hints
 from .depth import head_depth
 from .focal import focal_px
 from .landmarks import FaceReader
@@ -34,11 +34,12 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     """Read one photo.
 
     Options: ``focal_px``, ``cx``, ``cy`` (pixels of the whole upright photo), ``eye_ruler`` (fields of EyeRuler), ``head_to_camera`` (3x3),
-    ``rest_gaze_deg``. Raises GazeSplatError: those of load_photo and face_checks, ``bad-option``, ``bad-eye-ruler``.
+    ``rest_gaze_deg``, ``depth``, ``depth_model``, ``allow_download`` (see depth_network). Raises GazeSplatError: those of load_photo,
+    face_checks and depth_network, ``bad-option``, ``bad-eye-ruler``.
     """
     context.emit_stage("Reading the photo", 0.03)
     photo = load_photo(path)
-    ruler = _ruler(options)
+    ruler, network = _ruler(options), depth_network.wanted(options)
     if photo.scale < 1.0:
         width, height = photo.file_size_px
         context.warn("photo-reduced", f"The photo has {width} x {height} pixels, more than a head needs, and was reduced.",
@@ -75,7 +76,8 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     mask = head_mask(image, landmarks)
     hints.advise_of_edges(mask, context.warn)
     context.emit_stage("Finding the depth", 0.05)
-    depth = head_depth(mask, landmarks, points, lens.focal)
+    nearness = depth_network.relative_nearness(image, options) if network else None
+    depth = head_depth(mask, landmarks, points, lens.focal, nearness)
     scan = FaceScan(image, landmarks, face.blendshapes, lens.focal, lens.focal, lens.cx, lens.cy, placement, mask,
                     depth.front_m, depth.back_m, eyes, ruler)
     averted = estimate_rest_gaze(scan)

@@ -71,18 +71,20 @@ class DepthSurface:
     def splats(self, samples: Samples, colours: np.ndarray, opacities: np.ndarray) -> Splats:
         """Return Gaussians tangent to the surface whose footprints in the photo fill their steps."""
         n = len(samples.pixels)
-        centres = self._scan.rays(samples.pixels) * samples.depth_m[:, None]
+        rays = self._scan.rays(samples.pixels)
         steepness = np.linalg.norm(samples.slope, axis=1)
         flat = steepness < 1e-6
         direction = np.where(flat[:, None], [1.0, 0.0], samples.slope / np.maximum(steepness, 1e-9)[:, None])
-        rise = np.column_stack([direction, steepness])                # a lateral unit step, and how it rises
-        stretch = np.linalg.norm(rise, axis=1)
-        along = rise / stretch[:, None]
-        across = np.column_stack([-direction[:, 1], direction[:, 0], np.zeros(n)])
+        # A lateral unit step and how it recedes along the ray; across it the depth stays.
+        step = np.column_stack([direction, np.zeros(n)]) + steepness[:, None] * rays
+        stretch = np.linalg.norm(step, axis=1)
+        along = step / stretch[:, None]
+        normal = np.cross(along, np.column_stack([-direction[:, 1], direction[:, 0], np.zeros(n)]))
+        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
         sigma = FILL * samples.step_px * samples.depth_m / self._scan.fx
         scales = np.column_stack([sigma * stretch / samples.divisions, sigma, THICKNESS * sigma])
-        rotation = self._scan.portrait_rotation @ np.stack([along, across, np.cross(along, across)], 2)
-        return Splats(self._scan.to_portrait(centres).astype(np.float32), scales.astype(np.float32),
+        rotation = self._scan.portrait_rotation @ np.stack([along, np.cross(normal, along), normal], 2)
+        return Splats(self._scan.to_portrait(rays * samples.depth_m[:, None]).astype(np.float32), scales.astype(np.float32),
                       quaternions_of(rotation).astype(np.float32), opacities.astype(np.float32),
                       np.clip(colours, 0.0, 1.0).astype(np.float32), np.zeros((n, 0, 3), np.float32))
 
