@@ -23,8 +23,10 @@ import bpy
 import demo_camera
 import demo_clip
 import demo_motion
+from mathutils import Color
 
 ROOT = Path(__file__).resolve().parents[2]
+OWN_ENGINE = "gazesplat"
 BACKGROUND = (0.30, 0.32, 0.35)   # display values
 SHEET_FRAMES, SHEET_COLUMNS = 12, 4
 TELL_EVERY = 12
@@ -57,7 +59,8 @@ def make(asked: argparse.Namespace, out: Path) -> None:
         portrait.look_at(scene.camera)
         demo_motion.direct(portrait, start_frame=1, frame_count=asked.frames, fps=asked.fps)
     with step("render set-up"):
-        for change in portrait.setup_render(engine=asked.engine):
+        # The .blend must render where GazeSplat is not installed, so it is saved for one of Blender's own engines.
+        for change in portrait.setup_render(engine="eevee" if asked.engine == OWN_ENGINE else asked.engine):
             say(f"    {change}")
         scene.render.film_transparent = False
     blend = out / "portrait.blend"
@@ -66,6 +69,11 @@ def make(asked: argparse.Namespace, out: Path) -> None:
         part = blend.with_name("portrait.part.blend")
         bpy.ops.wm.save_as_mainfile(filepath=str(part), compress=True, copy=True, check_existing=False)
         part.replace(blend)
+    if asked.engine == OWN_ENGINE:
+        portrait.setup_render(engine=OWN_ENGINE)
+        scene.render.film_transparent = False
+        # Its world colour is scene-linear, as in Blender at large; the exact-colour set-up takes display values.
+        set_background(scene, tuple(Color(BACKGROUND).from_srgb_to_scene_linear()))
     with step(f"{asked.frames} frames, {asked.size} x {asked.size}, {asked.engine}"):
         if sys.platform == "linux" and asked.engine == "eevee":
             say("    (lines about EGL_BAD_MATCH are harmless: Blender looks for a window first)")
@@ -84,6 +92,8 @@ def checkout() -> ModuleType:
     package = importlib.util.module_from_spec(spec)
     sys.modules["gazesplat"] = package
     spec.loader.exec_module(package)
+    # An installed extension registers itself; from a checkout the render engine alone is enough.
+    importlib.import_module("gazesplat.gazesplat_addon.engine").register()
     return package
 
 
@@ -102,9 +112,14 @@ def set_up_scene(scene: bpy.types.Scene, asked: argparse.Namespace) -> None:
     world = bpy.data.worlds.new("Background")
     if world.node_tree is None:
         world.use_nodes = True
-    background = next(node for node in world.node_tree.nodes if node.bl_idname == "ShaderNodeBackground")
-    background.inputs["Color"].default_value = (*BACKGROUND, 1.0)
     scene.world = world
+    set_background(scene, BACKGROUND)
+
+
+def set_background(scene: bpy.types.Scene, colour: tuple[float, float, float]) -> None:
+    """Set the world's colour."""
+    background = next(node for node in scene.world.node_tree.nodes if node.bl_idname == "ShaderNodeBackground")
+    background.inputs["Color"].default_value = (*colour, 1.0)
 
 
 def render(scene: bpy.types.Scene, folder: Path) -> list[Path]:
@@ -159,7 +174,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=72)
     parser.add_argument("--size", type=int, default=512, help="width and height in pixels")
     parser.add_argument("--fps", type=int, default=24)
-    parser.add_argument("--engine", choices=("eevee", "cycles"), default="eevee")
+    parser.add_argument("--engine", choices=(OWN_ENGINE, "eevee", "cycles"), default="eevee")
     parser.add_argument("--package", type=Path, metavar="ZIP", help="install and use this zip; default: the checkout itself")
     return parser.parse_args()
 
