@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from . import weights
-from .face_model import CHIN, OVAL, SIDES
+from .depth import face_coordinates
+from .face_model import OVAL
 
 SEGMENTER_SIDE_PX = 256
 WORK_SIDE_PX = 480          # GrabCut works at this size: finer adds seconds, not edges
@@ -57,7 +58,7 @@ def _person(image: np.ndarray) -> np.ndarray:
 
 def _clothes(image: np.ndarray, hard: np.ndarray, face: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return what lies below the jaw and has neither the face's nor the hair's colours: collars and scarves."""
-    v, u = _face_coordinates(image.shape[:2], points)
+    u, v = face_coordinates(image.shape[:2], points)
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
     skin = (cv2.erode(face, _disc(3)) > 0) & (v > 0.1)
     hair = (hard > 0) & (cv2.dilate(face, _disc(4)) == 0) & (v < 0.6)
@@ -81,20 +82,9 @@ def _colour_distance(lab: np.ndarray, where: np.ndarray, darker: float) -> np.nd
     return np.sqrt(np.einsum("hwi,ij,hwj->hw", d, np.linalg.inv(spread), d))
 
 
-def _face_coordinates(shape: tuple[int, int], points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return v (H, W), 0 at the ears' height and 1 at the chin, and u (H, W), 1 at the face's sides."""
-    chin, left, right = points[CHIN], points[SIDES["left"]], points[SIDES["right"]]
-    middle = 0.5 * (left + right)
-    length, half = np.linalg.norm(chin - middle), 0.5 * np.linalg.norm(left - right)
-    down = (chin - middle) / length
-    y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
-    v = ((x - middle[0]) * down[0] + (y - middle[1]) * down[1]) / length
-    return v, np.abs((x - middle[0]) * -down[1] + (y - middle[1]) * down[0]) / half
-
-
 def _below_neck(shape: tuple[int, int], points: np.ndarray) -> np.ndarray:
     """Return what lies below a cut through the neck that curves with the jaw, and beside it (shoulders)."""
-    v, u = _face_coordinates(shape, points)
+    u, v = face_coordinates(shape, points)
     # The neck is about 0.85 of the face's half width; hair beside it may hang to the jaw's height.
     return (v > 1.0 + NECK_SHARE * (1.0 - 0.35 * u * u)) | ((v > 0.8) & (u > 1.0 + 1.3 * np.maximum(0.0, 1.1 - v)))
 
