@@ -181,3 +181,6 @@ def _arguments() -> argparse.Namespace:
 
 if __name__ == "__main__":
     main()
+    # Everything is on disk. Blender 4.5's module can wait for one of its own threads for ever while it is torn down.
+    sys.stdout.flush()
+    os._exit(0)
