@@ -27,13 +27,18 @@ DEBIAN_PACKAGES = ("libegl1 libgl1 libgl1-mesa-dri libxkbcommon0 libxrender1 lib
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment: what it is for, which Pythons can carry it (best first), what goes in."""
+    """A virtual environment: what it is for, which Pythons can carry it (best first), what goes in.
+
+    With a ``part`` it is what is added to the environment of that name, with a stamp of its own: who needs
+    only the small set does not wait for the large one, and adding it later installs nothing again.
+    """
 
     name: str
     purpose: str
     pythons: tuple[str, ...]
     installs: tuple[tuple[str, ...], ...]
     proof: str
+    part: str = ""
 
     @property
     def folder(self) -> Path:
@@ -45,6 +50,11 @@ class Environment:
         """Its interpreter, which may not exist yet."""
         return self.folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
+    @property
+    def stamp(self) -> Path:
+        """The file that says what was installed; an environment without one was interrupted."""
+        return self.folder / f"gazesplat-stamp{self.part and '-' + self.part}.txt"
+
 
 def _files(*names: str) -> tuple[str, ...]:
     return tuple(part for name in names for part in ("-r", str(REQUIREMENTS / name)))
@@ -53,6 +63,10 @@ def _files(*names: str) -> tuple[str, ...]:
 BACKEND = Environment("backend", "the backend", ("3.11", "3.13", "3.12"),
                       (_files("backend.txt", "test.txt"), ("--no-deps", *_files("backend-nodeps.txt"))),
                       "import mediapipe, numba")
+# What a video needs is ten times as large; the photo's road does without. The small set's pins hold.
+VIDEO = Environment("backend", "the backend's video road", BACKEND.pythons,
+                    ((*_files("torch.txt", "video.txt"), "-c", str(REQUIREMENTS / "backend.txt")),),
+                    "import torch, pycolmap", part="video")
 # bpy exists for one Python per Blender: 4.5 LTS is the floor, 5.2 LTS the newest that is tested.
 BLENDERS = (Environment("blender-5.2", "Blender 5.2", ("3.13",), (("bpy==5.2.3", *_files("test-blender.txt")),), "import bpy"),
             Environment("blender-4.5", "Blender 4.5", ("3.11",), (("bpy==4.5.15", *_files("test-blender.txt")),), "import bpy"))
@@ -84,10 +98,11 @@ def find_python(version: str) -> Path | None:
 
 
 def set_up(environments: list[Environment], jobs: int) -> None:
-    """Make or repair the environments, several at a time; quick when they are up to date."""
-    todo = [one for one in environments if _stamp(one) != _wanted_stamp(one)]
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        list(pool.map(_make, todo))
+    """Make or repair the environments, several at a time, then their parts; quick when they are up to date."""
+    for parts in (False, True):
+        todo = [one for one in environments if bool(one.part) == parts and _stamp(one) != _wanted_stamp(one)]
+        with ThreadPoolExecutor(max(1, jobs)) as pool:
+            list(pool.map(_make, todo))
 
 
 def _make(one: Environment) -> None:
@@ -96,12 +111,12 @@ def _make(one: Environment) -> None:
         raise Stop(f"No Python {' or '.join(one.pythons)} was found, which {one.purpose} needs. Install it (Debian: "
                    f"apt install python{one.pythons[0]} python{one.pythons[0]}-venv, or pyenv install {one.pythons[0]}) and try again.")
     started = time.monotonic()
-    stamp = one.folder / "gazesplat-stamp.txt"
-    if one.folder.exists() and not stamp.exists():
+    stamp, label = one.stamp, "-".join(filter(None, (one.name, one.part)))
+    if one.folder.exists() and not stamp.exists() and not one.part:
         shutil.rmtree(one.folder)  # a set-up that was interrupted: nothing in it can be trusted
     stamp.unlink(missing_ok=True)
-    say(f"{one.name}: installing with {base}")
-    log = ROOT / ".venv" / f"{one.name}.log"
+    say(f"{label}: installing with {base}")
+    log = ROOT / ".venv" / f"{label}.log"
     log.parent.mkdir(exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
         commands = [] if one.python.exists() else [[str(base), "-m", "venv", str(one.folder)]]
@@ -111,7 +126,7 @@ def _make(one: Environment) -> None:
             if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False).returncode:
                 raise Stop(_why_set_up_failed(one, log, command))
     stamp.write_text(_wanted_stamp(one), "utf-8")
-    say(f"{one.name}: ready ({time.monotonic() - started:.0f} s)")
+    say(f"{label}: ready ({time.monotonic() - started:.0f} s)")
 
 
 def _why_set_up_failed(one: Environment, log: Path, command: list[str]) -> str:
@@ -123,8 +138,7 @@ def _why_set_up_failed(one: Environment, log: Path, command: list[str]) -> str:
 
 
 def _stamp(one: Environment) -> str:
-    stamp = one.folder / "gazesplat-stamp.txt"
-    return stamp.read_text("utf-8") if stamp.is_file() and one.python.exists() else ""
+    return one.stamp.read_text("utf-8") if one.stamp.is_file() and one.python.exists() else ""
 
 
 def _wanted_stamp(one: Environment) -> str:
@@ -156,7 +170,7 @@ def command_setup(arguments: argparse.Namespace) -> int:
             say(f"{one.name}: left out, no Python {' or '.join(one.pythons)} was found")
     if BACKEND not in possible or len(possible) < 2:
         raise Stop("Too little was found: Python 3.11 or 3.13 is enough for the backend and one Blender.")
-    set_up(possible, arguments.j)
+    set_up([*possible, VIDEO], arguments.j)
     say("Everything is set up: " + ", ".join(one.name for one in possible))
     return 0
 
@@ -166,7 +180,7 @@ def command_test(arguments: argparse.Namespace) -> int:
     blenders = [] if arguments.fast else [one for one in BLENDERS if any(map(find_python, one.pythons))]
     if not blenders and not arguments.fast:
         some_blender()
-    set_up([BACKEND, *blenders], arguments.j)
+    set_up([BACKEND, *blenders, *([] if arguments.fast else [VIDEO])], arguments.j)
     runs = [(BACKEND, ["unit"] if arguments.fast else ["unit", "backend"])]
     # The pure rooms run inside Blender too, with its older numpy.
     runs += [(one, ["unit", "blender", "golden", "e2e"]) for one in reversed(blenders)]
@@ -269,7 +283,7 @@ def command_lint(arguments: argparse.Namespace) -> int:
 
 def command_bench(arguments: argparse.Namespace) -> int:
     """Run backend/bench/NAME.py in the backend's environment."""
-    set_up([BACKEND], arguments.j)
+    set_up([BACKEND, VIDEO], arguments.j)
     command = [str(BACKEND.python), "-I", str(ROOT / "backend"), "bench", arguments.name, *arguments.arguments]
     return subprocess.run(command, check=False).returncode
 

@@ -81,6 +81,21 @@ def test_pins_decide_whether_an_environment_is_up_to_date(dev, bare, tmp_path):
     assert dev._wanted_stamp(one) != before
 
 
+def test_part_is_added_to_an_environment_and_its_failure_leaves_the_rest(dev, bare):
+    if dev.find_python(HERE) is None:
+        pytest.skip(f"no Python {HERE} here can make virtual environments")
+    part = dataclasses.replace(bare, part="more", proof="raise SystemExit('no network')")
+    with pytest.raises(dev.Stop, match="no network"):
+        dev.set_up([part, bare], 1)
+    assert dev._stamp(bare) == dev._wanted_stamp(bare)
+    kept = bare.folder / "kept"
+    kept.touch()
+    part = dataclasses.replace(part, proof="import sys")
+    dev.set_up([part, bare], 1)
+    assert kept.exists()
+    assert dev._stamp(part) == dev._wanted_stamp(part)
+
+
 def test_it_counts_what_pytest_counts(dev, bare, tmp_path, monkeypatch):
     folder = tmp_path / "tests" / "unit"
     folder.mkdir(parents=True)
