@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The portraits that a render sees: which splats, where they stand, how their eyes are posed.
 
-Splats come from the carrier's mesh, so that what the file shows is what is drawn; the eye rig from the portrait's folder.
+Splats and eye rig come from the carrier's mesh, so that what the file shows is what is drawn, wherever it is opened.
 """
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import bpy
 import numpy as np
@@ -19,8 +18,9 @@ from .. import compat
 from ..nodes import attributes
 from ..nodes.library import VERSION_KEY
 from ..nodes.portrait import pose_input
-from ..rig.sidecar import PortraitRig, load_sidecar, to_json
+from ..rig.sidecar import to_json
 from ..scene import store
+from ..scene.kept_rig import rig_of
 from .worker_client import HeldSplats
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def _hold(carrier: bpy.types.Object) -> tuple[HeldSplats, tuple[str, ...]] | Non
     mesh = carrier.data
     if not len(mesh.vertices):
         return None
-    rig = _rig_of(carrier, len(mesh.vertices))
+    rig = rig_of(carrier)
     arrays = read_carrier(mesh)
     rig_json = json.loads(json.dumps(to_json(rig))) if rig is not None else None
     digest = hashlib.blake2b(json.dumps(rig_json, sort_keys=True).encode(), digest_size=16)
@@ -112,15 +112,6 @@ def _read(mesh: bpy.types.Mesh, name: str, field: str, width: int) -> np.ndarray
     values = np.empty(len(mesh.vertices) * width, np.float32)
     attribute.data.foreach_get(field, values)
     return values.reshape(-1, width)
-
-
-def _rig_of(carrier: bpy.types.Object, count: int) -> PortraitRig | None:
-    """Return the rig from the portrait's folder, None for splats without eyes; raises what ``load_sidecar`` raises."""
-    root = store.root_of(carrier)
-    if root is None or not root[store.ROOT_KEY]["rigged"]:
-        return None
-    folder = Path(bpy.path.abspath(root[store.ROOT_KEY]["folder"], library=root.library))
-    return load_sidecar(folder, count)[0]
 
 
 def _display_modifier(carrier: bpy.types.Object) -> bpy.types.NodesModifier | None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...backend.contract.errors import GazeSplatError
 from .. import backend_status
-from . import interface, picture, settings
+from . import idle_displays, interface, picture, settings
 from .portraits import SeenPortrait, seen_portraits
 from .set_up import ENGINE
 from .view import View, view_of
@@ -95,10 +95,12 @@ def register() -> None:
     settings.register()
     bpy.utils.register_class(GazeSplatRenderEngine)
     interface.show_panels(ENGINE)
+    idle_displays.register()
 
 
 def unregister() -> None:
     """End the worker and take the engine out."""
+    idle_displays.unregister()
     interface.hide_panels(ENGINE)
     bpy.utils.unregister_class(GazeSplatRenderEngine)
     settings.unregister()

@@ -15,6 +15,7 @@ from ..nodes.portrait import portrait_tree
 from ..rig.sidecar import PortraitRig
 from ..splat.arrays import Splats
 from .drivers import drive, scene_variable
+from .kept_rig import keep_rig
 from .material import disc_material, splat_material
 
 MODIFIER = "GazeSplat"
@@ -46,6 +47,7 @@ def create_splat_object(name: str, splats: Splats, groups: np.ndarray | None = N
                         collection: bpy.types.Collection) -> bpy.types.Object:
     """Return an object that shows the splats, linked to ``collection``; ``rig`` brings the inputs of its eyes."""
     carrier = bpy.data.objects.new(name, create_carrier(name, splats, groups))
+    keep_rig(carrier.data, rig)
     collection.objects.link(carrier)
     modifier = carrier.modifiers.new(MODIFIER, "NODES")
     show_tree(modifier, portrait_tree(name, splats.sh_degree, rig))
@@ -58,6 +60,7 @@ def replace_splats(carrier: bpy.types.Object, splats: Splats, groups: np.ndarray
     settings = {name: compat.get_modifier_input(modifier, name) for name in _KEPT_INPUTS}
     old_mesh, old_tree = carrier.data, modifier.node_group
     carrier.data = create_carrier(old_mesh.name, splats, groups)
+    keep_rig(carrier.data, rig)
     for curve in [c for c in carrier.animation_data.drivers if c.data_path.startswith(f'modifiers["{modifier.name}"]')]:
         carrier.animation_data.drivers.remove(curve)
     show_tree(modifier, portrait_tree(carrier.name, splats.sh_degree, rig))

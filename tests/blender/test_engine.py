@@ -240,8 +240,57 @@ def test_other_refusals_are_said(portrait, capfd):
     scene.render.border_min_x, scene.render.border_max_x = 0.5, 0.5001
     assert "too small" in refused(capfd)
     scene.render.use_border = False
-    (Path(bpy.path.abspath(portrait.root["gazesplat"]["folder"])) / "portrait.json").unlink()
-    assert "portrait.json is missing" in refused(capfd)
+    scene.camera = None
+    assert "camera" in refused(capfd)
+
+
+def carrier_of(portrait):
+    return next(part for part in portrait.root.children_recursive if part.get("gazesplat_part") == "splats")
+
+
+def test_saved_file_renders_where_its_folder_is_not(portrait, tmp_path):
+    before = rendered(tmp_path)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    (tmp_path / "Mara").rename(tmp_path / "gone")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    np.testing.assert_array_equal(rendered(tmp_path), before)
+
+
+def test_display_rests_during_the_render_and_only_then(portrait, room, monkeypatch, tmp_path):
+    engine, scene, faces, saved = room("gazesplat_addon.engine.render_engine"), bpy.context.scene, [], tmp_path / "during.blend"
+    seen_portraits = engine.seen_portraits
+
+    def spied(depsgraph):
+        faces.append(len(carrier_of(portrait).evaluated_get(depsgraph).data.polygons))
+        bpy.ops.wm.save_as_mainfile(filepath=str(saved), copy=True)
+        return seen_portraits(depsgraph)
+
+    monkeypatch.setattr(engine, "seen_portraits", spied)
+    for modifier in (carrier_of(portrait).modifiers[0], carrier_of(portrait).modifiers.new("Not ours", "TRIANGULATE")):
+        assert modifier.show_render
+    rendered(tmp_path)
+    assert faces == [0]
+    assert [m.show_render for m in carrier_of(portrait).modifiers] == [True, True]
+    with bpy.data.libraries.load(str(saved)) as (inside, taken):
+        taken.objects = [name for name in inside.objects if name.endswith(".splats")]
+    assert [m.show_render for m in taken.objects[0].modifiers] == [True, True]
+    bpy.data.objects.remove(taken.objects[0])
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    scene.render.resolution_percentage = 25
+    assert rendered(tmp_path)[..., 3].max() > 0.5
+
+
+def test_older_file_takes_in_its_rig_when_it_is_opened(gs, portrait, capfd, tmp_path):
+    before = rendered(tmp_path)
+    del carrier_of(portrait).data["gazesplat_rig"]
+    np.testing.assert_array_equal(rendered(tmp_path), before)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "old.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "old.blend"))
+    (tmp_path / "Mara").rename(tmp_path / "gone")
+    np.testing.assert_array_equal(rendered(tmp_path), before)
+    # Too late for this one: neither the file nor a folder has its rig.
+    del carrier_of(gs.portraits()[0]).data["gazesplat_rig"]
+    assert "is missing" in refused(capfd)
 
 
 def test_empty_scene_renders_its_background(gs, clean, tmp_path):
