@@ -7,6 +7,7 @@ M moves by the secant over one standard deviation, M' = F(p + M) - F(p), so a li
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,9 @@ SHADE_CORNER_IRIS_RADII = 0.30  # decay lengths of the globe's shading, fitted o
 SHADE_UPPER_IRIS_RADII = 0.22
 SHADE_LOWER_IRIS_RADII = 0.16
 HIGHLIGHT_EDGE = (1.02, 0.08)   # a reflection fades where the cornea ends, in iris radii
+
+_LID_WARPS = {parts.UPPER_LID: lids.warp_upper_lid, parts.LOWER_LID: lids.warp_lower_lid,
+              parts.UPPER_LASH: lids.warp_upper_lash, parts.LOWER_LASH: lids.warp_lower_lash}
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,27 @@ def pose_splats(splats: Splats, groups: np.ndarray, rig: PortraitRig, pose: Pose
         _pose_eye(side, eye, pose.eyes.get(side, EyePose()), groups, means, factors, opacities, turn, shade)
     colours = _seen_colours(splats, means, eye_point_m, turn) * shade
     return PosedSplats(means, factors, opacities, colours.astype(np.float32), groups)
+
+
+def posed_means(means: np.ndarray, groups: np.ndarray, eyes: Mapping[str, EyeRig], pose: Pose) -> np.ndarray:
+    """Return only where splats lie as posed, (N, 3) metres, portrait frame: what sorting by depth needs, at a quarter of the price."""
+    means = means.astype(np.float32, copy=True)
+    for side, rig in eyes.items():
+        eye = pose.eyes.get(side, EyePose())
+        yaw, pitch, blink = np.radians(eye.yaw_deg), np.radians(eye.pitch_deg), float(np.clip(eye.blink, 0.0, 1.0))
+        frame, centre = np.asarray(rig.frame, np.float32), np.asarray(rig.centre_m, np.float32)
+        transform = globe_transform(rig, yaw, pitch)
+        disc = parts.is_part(groups, side, (parts.IRIS, parts.PUPIL))
+        means[disc] = dilate(rig, means[disc], eye.pupil)
+        globe = parts.is_part(groups, side, parts.GLOBE_PARTS)
+        means[globe] = means[globe] @ transform[:3, :3].T.astype(np.float32) + transform[:3, 3].astype(np.float32)
+        iris_now = transform @ np.append(rig.iris_centre_m, 1.0)
+        travel = (iris_now[:3] - rig.iris_centre_m).astype(np.float32)
+        means[parts.is_part(groups, side, (parts.HIGHLIGHT,))] += rig.highlight_share * travel
+        for part, warp in _LID_WARPS.items():
+            lid = parts.is_part(groups, side, (part,))
+            means[lid] = warp(rig, (means[lid] - centre) @ frame, yaw, pitch, blink) @ frame.T + centre
+    return means
 
 
 def _seen_colours(splats: Splats, means: np.ndarray, eye_point_m: np.ndarray | None,
@@ -159,9 +184,7 @@ def _pose_eye(side, rig, pose, groups, means, factors, opacities, turn, shade) -
         edge, soft = HIGHLIGHT_EDGE
         opacities[reflection] *= np.clip((edge - np.linalg.norm(off, axis=1) / rig.iris_radius_m) / soft, 0.0, 1.0)
 
-    warps = ((parts.UPPER_LID, lids.warp_upper_lid), (parts.LOWER_LID, lids.warp_lower_lid),
-             (parts.UPPER_LASH, lids.warp_upper_lash), (parts.LOWER_LASH, lids.warp_lower_lash))
-    for part, warp in warps:
+    for part, warp in _LID_WARPS.items():
         index = np.flatnonzero(parts.is_part(groups, side, (part,)))
         if not len(index):
             continue

@@ -17,6 +17,10 @@ _L2_XY, _L2_ZZ, _L2_XX = np.sqrt(15.0 / (4.0 * np.pi)), np.sqrt(5.0 / (16.0 * np
 _L3_OUTER, _L3_XYZ, _L3_MIDDLE = np.sqrt(35.0 / (32.0 * np.pi)), np.sqrt(105.0 / (4.0 * np.pi)), np.sqrt(21.0 / (32.0 * np.pi))
 _L3_ZZZ, _L3_ZXX = np.sqrt(7.0 / (16.0 * np.pi)), np.sqrt(105.0 / (16.0 * np.pi))
 
+# The same by name, for those who express the basis in another language.
+NORMALISATIONS = {"1": _L1, "2_XY": _L2_XY, "2_ZZ": _L2_ZZ, "2_XX": _L2_XX, "3_OUTER": _L3_OUTER, "3_XYZ": _L3_XYZ,
+                  "3_MIDDLE": _L3_MIDDLE, "3_ZZZ": _L3_ZZZ, "3_ZXX": _L3_ZXX}
+
 COEFFICIENTS = (1, 4, 9, 16)  # how many there are up to degree 0, 1, 2, 3
 
 

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draws portraits into textures of their own: pose and project every splat once, then blend quads far to near.
+
+Two kinds of draw calls: one a portrait that poses and projects (a fragment a splat), one for all quads.
+Blending happens in the splats' own display values, which is what they were fitted in.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import gpu
+import numpy as np
+from gpu_extras.batch import batch_for_shader
+
+from ..rig.parts import SIDES
+from ..rig.sidecar import EyeRig
+from . import shaders
+from .order import Order, Sortable, Sorter
+from .traffic import COLUMNS, UniformBlock, draw, rows_of, splat_texture
+from .uniforms import View, portrait_uniforms
+
+
+class HeldSplats:
+    """One portrait's splats on the graphics card, sent once."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], rigs: Mapping[str, EyeRig]) -> None:
+        """Send arrays by the names of ``splat.arrays.Splats``, ``sh_rest`` where the degree is above 0, and ``groups``."""
+        groups = arrays["groups"]
+        moving = np.flatnonzero(np.isin(groups // 10, [SIDES[side] for side in rigs]))
+        self.count = len(groups)
+        self.rigs = dict(rigs)
+        self.sortable = Sortable(arrays["means"], moving, groups[moving], self.rigs)
+        rotations = arrays["rotations"] / np.linalg.norm(arrays["rotations"], axis=1, keepdims=True)
+        rest = arrays.get("sh_rest")
+        self.coefficients = 0 if rest is None else rest.shape[1]
+        texels = np.zeros((1, 1, 4), np.float32) if rest is None else np.pad(rest, ((0, 0), (0, 0), (0, 1)))
+        self.textures = {
+            "means": splat_texture(np.column_stack([arrays["means"], arrays["opacities"]]), "RGBA32F"),
+            "rotations": splat_texture(rotations, "RGBA32F"),
+            "scales": splat_texture(np.column_stack([arrays["scales"], groups]), "RGBA32F"),
+            "colours": splat_texture(np.pad(arrays["colours"], ((0, 0), (0, 1))), "RGBA32F"),
+            "sh_rest": splat_texture(texels, "RGBA16F"),
+        }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One portrait in one frame: splats, portrait -> world (4, 4), pose of each eye, rasteriser settings."""
+
+    splats: HeldSplats
+    to_world: np.ndarray
+    eyes: Mapping[str, Sequence[float]]
+    settings: Mapping[str, float]
+
+    @property
+    def key(self) -> tuple:
+        """What the drawing order depends on, beside the view."""
+        return id(self.splats), self.to_world.tobytes(), tuple((side, tuple(pose)) for side, pose in self.eyes.items())
+
+
+class Painter:
+    """The passes of one view, and what they keep between frames."""
+
+    def __init__(self) -> None:
+        self.sorter = Sorter()
+        self.blended: gpu.types.GPUTexture | None = None
+        self.depth: gpu.types.GPUTexture | None = None
+        self.projected: list[gpu.types.GPUTexture] = []
+        self._order: tuple[Order, gpu.types.GPUTexture] | None = None
+        self._blocks: list[UniformBlock] = []
+        self._blend_target: gpu.types.GPUFrameBuffer | None = None
+        self._project_target: gpu.types.GPUFrameBuffer | None = None
+
+    def paint(self, view: View, portraits: Sequence[Shown], *, scene_linear: bool = False, wait: bool = False) -> None:
+        """Draw portraits into ``blended`` (premultiplied, display values or scene-linear) and ``depth`` (metres times alpha).
+
+        With ``wait`` they are sorted before they are drawn, not beside it.
+        """
+        firsts, rows = [], 0
+        for one in portraits:
+            firsts.append(rows * COLUMNS)
+            rows += rows_of(one.splats.count)
+        key = (view.from_world.tobytes(), tuple(one.key for one in portraits))
+        ids = tuple(id(one.splats) for one in portraits)
+        asked = [(one.splats.sortable, first, one.eyes, view.from_world @ one.to_world)
+                 for one, first in zip(portraits, firsts, strict=True)]
+        order = self.sorter.order(key, ids, asked, wait=wait)
+        if self._order is None or self._order[0] is not order:
+            self._order = order, splat_texture(order.cells[:, None], "R32F")
+        self._project(view, portraits, firsts, rows, scene_linear)
+        self._blend(view, len(order.cells), portraits[0].settings.get("alpha_cap", 0.99))
+
+    def _project(self, view: View, portraits: Sequence[Shown], firsts: list[int], rows: int, scene_linear: bool) -> None:
+        if not self.projected or self.projected[0].height < rows:
+            self.projected = [gpu.types.GPUTexture((COLUMNS, rows), format="RGBA32F") for _ in range(3)]
+            self._project_target = gpu.types.GPUFrameBuffer(color_slots=self.projected)
+        while len(self._blocks) < len(portraits):
+            self._blocks.append(UniformBlock())
+        shader = shaders.project_shader()
+        gpu.state.blend_set("NONE")
+        gpu.state.depth_test_set("NONE")
+        with self._project_target.bind():
+            for one, first, block in zip(portraits, firsts, self._blocks, strict=False):
+                held = one.splats
+                values = portrait_uniforms(held.rigs, one.eyes, one.to_world, view, first_cell=first, count=held.count,
+                                           coefficients=held.coefficients, scene_linear=scene_linear, settings=one.settings)
+                shader.bind()
+                shader.uniform_block("portrait", block.write(values))
+                for name, texture in held.textures.items():
+                    shader.uniform_sampler(name, texture)
+                self._project_target.viewport_set(0, first // COLUMNS, COLUMNS, rows_of(held.count))
+                draw(screen_triangle(shader), shader)
+
+    def _blend(self, view: View, total: int, alpha_cap: float) -> None:
+        size = (view.width, view.height)
+        if self.blended is None or (self.blended.width, self.blended.height) != size:
+            self.blended = gpu.types.GPUTexture(size, format="RGBA32F")
+            self.depth = gpu.types.GPUTexture(size, format="R32F")
+            self._blend_target = gpu.types.GPUFrameBuffer(color_slots=(self.blended, self.depth))
+        shader = shaders.quads_shader()
+        with self._blend_target.bind():
+            self._blend_target.clear(color=(0.0, 0.0, 0.0, 0.0))
+            gpu.state.blend_set("ALPHA_PREMULT")
+            shader.bind()
+            shader.uniform_sampler("order", self._order[1])
+            for name, texture in zip(("placed_tex", "axes_tex", "painted_tex"), self.projected, strict=True):
+                shader.uniform_sampler(name, texture)
+            shader.uniform_float("picture", (view.width, view.height, alpha_cap, 0.0))
+            shader.uniform_int("total", total)
+            draw(_quads(shader), shader, -(-total // shaders.QUADS))
+            gpu.state.blend_set("NONE")
+
+
+_batches: dict[str, gpu.types.GPUBatch] = {}
+
+
+def screen_triangle(shader: gpu.types.GPUShader) -> gpu.types.GPUBatch:
+    """Return a triangle that covers the picture."""
+    if "screen" not in _batches:
+        _batches["screen"] = batch_for_shader(shader, "TRIS", {"corner": [(-1.0, -1.0, 0.0), (3.0, -1.0, 0.0), (-1.0, 3.0, 0.0)]})
+    return _batches["screen"]
+
+
+def _quads(shader: gpu.types.GPUShader) -> gpu.types.GPUBatch:
+    """Return ``QUADS`` quads: each corner knows its place and the number of its quad."""
+    if "quads" not in _batches:
+        corners = [(x, y, quad) for quad in range(shaders.QUADS) for x, y in ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))]
+        triangles = [(4 * quad + a, 4 * quad + b, 4 * quad + c) for quad in range(shaders.QUADS) for a, b, c in ((0, 1, 2), (0, 2, 3))]
+        _batches["quads"] = batch_for_shader(shader, "TRIS", {"corner": corners}, indices=triangles)
+    return _batches["quads"]
+
+
+def forget_batches() -> None:
+    """Let go of the shared geometry."""
+    _batches.clear()
