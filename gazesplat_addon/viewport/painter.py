@@ -115,6 +115,7 @@ class Painter:
     def _blend(self, view: View, total: int, alpha_cap: float) -> None:
         size = (view.width, view.height)
         if self.blended is None or (self.blended.width, self.blended.height) != size:
+            # Half floats would do on the screen but not in sum: a hundred layers add up to 2/255.
             self.blended = gpu.types.GPUTexture(size, format="RGBA32F")
             self.depth = gpu.types.GPUTexture(size, format="R32F")
             self._blend_target = gpu.types.GPUFrameBuffer(color_slots=(self.blended, self.depth))

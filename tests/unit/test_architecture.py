@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("gazesplat_addon", "operators", "panels", "backend")
-BLENDER = {"bpy", "bpy_extras", "bmesh", "mathutils", "gpu", "blf", "addon_utils", "bl_ui", "imbuf", "freestyle", "aud"}
+BLENDER = {"bpy", "bpy_extras", "bmesh", "mathutils", "gpu", "gpu_extras", "blf", "addon_utils", "bl_ui", "imbuf", "freestyle", "aud"}
 PURE = ("gazesplat_addon.gaze", "gazesplat_addon.splat", "gazesplat_addon.rig")
 # Places that turn whatever happened into one report: the only ones that may catch everything.
 BOUNDARIES = {"backend/run.py", "operators/base.py"}
@@ -117,6 +117,13 @@ def test_addon_knows_of_the_backend_only_the_contract(path):
 def test_scene_does_not_know_its_callers(path):
     for name in inside(path):
         assert not within(name, *(f"gazesplat_addon.{upper}" for upper in ("api", "properties", "preferences", "handlers"))), name
+
+
+@each(files_in("gazesplat_addon.viewport"))
+def test_viewport_stands_on_the_scene(path):
+    below = ("viewport", "scene", "nodes", "rig", "splat", "compat")
+    for name in inside(path):
+        assert within(name, *(f"gazesplat_addon.{room}" for room in below), "backend.contract.errors"), name
 
 
 @each(files_in("operators"))
