@@ -4,6 +4,7 @@
     python -I backend JOB_FOLDER                      run a job (what Blender starts)
     python -I backend --doctor                        say in JSON what is installed and what is missing
     python -I backend reconstruct PHOTO --out FOLDER  make a portrait without Blender
+    python -I backend refit PLY [--out FILE]          fit a splat file's colours for renderers that blend linear light
     python -I backend bench NAME [ARGUMENT ...]       run a benchmark
     python -I backend worker                          draw frames for Blender's engine, asked through stdin
 """
@@ -16,13 +17,15 @@ import logging
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from .contract import paths
+from .contract import paths, result
 from .contract.errors import GazeSplatError
-from .contract.inputs import copy_input
+from .contract.inputs import copy_input, copy_splats
 from .contract.job import DEVICES, QUALITIES, JobSpec, write_job
 from .contract.refusals import explain_os_error
 from .contract.versions import extension_version
@@ -41,6 +44,8 @@ def main(argv: list[str]) -> int:
             return doctor()
         if argv[:1] == ["reconstruct"]:
             return _reconstruct(argv[1:])
+        if argv[:1] == ["refit"]:
+            return _refit(argv[1:])
         if argv[:1] == ["bench"] and len(argv) > 1:
             return _bench(argv[1], argv[2:])
         if argv == ["worker"]:
@@ -75,12 +80,7 @@ def _reconstruct(argv: list[str]) -> int:
     out = arguments.out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise GazeSplatError("output-exists", f"{out} exists and is not empty.", "Choose a new folder.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        job = Path(tempfile.mkdtemp(prefix=".gazesplat-job-", dir=out.parent))
-    except OSError as error:
-        raise explain_os_error(error, place_chosen=True) or error from error
-    try:
+    with _temporary_job(out.parent) as job:
         write_job(job, JobSpec(id=job.name, kind="selfie", input=copy_input(arguments.photo, job),
                                quality=arguments.quality, device=arguments.device, seed=arguments.seed,
                                options=dict(arguments.option), versions={"gazesplat": extension_version()}))
@@ -91,6 +91,48 @@ def _reconstruct(argv: list[str]) -> int:
             (job / paths.RESULT).rename(out)
             _say(str(out), sys.stdout)
         return code
+
+
+def _refit(argv: list[str]) -> int:
+    from ..gazesplat_addon.splat import linear_refit
+    from ..gazesplat_addon.splat.ply import read_ply, write_ply
+
+    parser = argparse.ArgumentParser(prog="backend refit", description=(
+        "Fit a splat file's colours so that decoding every splat and blending linear light gives the picture that was fitted."))
+    parser.add_argument("ply", type=Path, help="any 3DGS PLY; a portrait's sidecar beside it is used")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="NAME.linear.npz as GazeSplat reads it beside NAME.ply (the default), or "
+                        "NAME.ply: a standard PLY with the fitted colours, for other programs that blend linear light")
+    parser.add_argument("--quality", choices=QUALITIES, default="high")
+    arguments = parser.parse_args(argv)
+    ply, out = arguments.ply.absolute(), (arguments.out or linear_refit.path_beside(arguments.ply)).absolute()
+    if out == ply or out.suffix not in (".ply", ".npz"):
+        raise GazeSplatError("bad-output", f"{out.name} cannot be written.", "Choose another file, ending in .ply or .npz.")
+    with _temporary_job(out.parent) as job:
+        write_job(job, JobSpec(id=job.name, kind=result.REFIT, input=copy_splats(ply, job), quality=arguments.quality,
+                               versions={"gazesplat": extension_version()}))
+        code = run_job(job, log_name="the text above", echo=_print_event)
+        if code == DONE:
+            _say((job / paths.RESULT / result.METRICS).read_text("utf-8"), sys.stdout)
+            made = job / paths.RESULT / result.LINEAR
+            if out.suffix == ".ply":
+                splats = read_ply(ply)
+                write_ply(out, linear_refit.load_refit(made, splats).applied(splats))
+            else:
+                made.replace(out)
+            _say(str(out), sys.stdout)
+        return code
+
+
+@contextmanager
+def _temporary_job(parent: Path) -> Iterator[Path]:
+    """Make a job folder where the result will lie, so that it can be renamed there; it is removed in any case."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        job = Path(tempfile.mkdtemp(prefix=".gazesplat-job-", dir=parent))
+    except OSError as error:
+        raise explain_os_error(error, place_chosen=True) or error from error
+    try:
+        yield job
     finally:
         shutil.rmtree(job)
 

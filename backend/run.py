@@ -24,7 +24,7 @@ from .contract.versions import PROTOCOL, extension_version
 DONE, FAILED, CANCELLED = 0, 1, 2
 
 # A kind of job is a module with run(context: JobContext) -> None.
-_MODULE_BY_KIND = {"selfie": ".stages.selfie", "dummy": ".dummy"}
+_MODULE_BY_KIND = {"selfie": ".stages.selfie", result.REFIT: ".stages.refit", "dummy": ".dummy"}
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def _attempt(folder: Path, writer: Writer, log_name: str) -> tuple[str, dict]:
             result.begin(folder)
             run(context)
             context.end_stage()
-        result.publish(folder)
+        result.publish(folder, spec.kind)
     except Cancelled:
         return "cancelled", {}
     except Exception as error:  # noqa: BLE001  the boundary of the process: nothing may leave it unreported

@@ -124,7 +124,7 @@ def reconstruct(folder: Path, request: dict) -> Portrait:
     options = {"focal_px": camera["fx"], "cx": camera["cx"], "cy": camera["cy"], "head_to_camera": turn.tolist(),
                "eye_ruler": {"iris_diameter_m": ruler["iris_diameter_m"], "lever_yaw_m": lever, "lever_pitch_m": lever,
                              "globe_radius_m": ruler["eyeball_radius_m"]},
-               "rest_gaze_deg": request.get("gaze", [0.0, 0.0]), "gaze_distance_m": request["gaze_distance_m"]}
+               "rest_gaze_deg": request.get("gaze", [0.0, 0.0]), "gaze_distance_m": request["gaze_distance_m"], "linear_refit": False}
     job = Path(tempfile.mkdtemp(prefix="gazesplat-bench-"))
     try:
         started = time.monotonic()

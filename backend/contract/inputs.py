@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from . import paths
+from . import paths, result
 from .errors import GazeSplatError
 from .refusals import explain_os_error
 
@@ -32,6 +32,15 @@ def copy_input(source: Path, folder: Path) -> str:
                                  "Check its permissions, or make a copy of it and use that.") from error
         raise explain_os_error(error, place_chosen=True) or error from error
     return relative
+
+
+def copy_splats(ply: Path, folder: Path) -> str:
+    """Copy a splat file into the job, and a portrait's sidecar with it; raises as ``copy_input`` does."""
+    beside = [ply.parent / name for name in (result.JSON, result.NPZ)] if ply.name == result.PLY else []
+    for sidecar in beside:
+        if sidecar.is_file():
+            copy_input(sidecar, folder)
+    return copy_input(ply, folder)
 
 
 def _portable_name(name: str) -> str:

@@ -13,7 +13,10 @@ JSON = "portrait.json"
 NPZ = "portrait.npz"
 PREVIEW = "preview.png"
 METRICS = "metrics.json"
+LINEAR = "portrait.linear.npz"     # colours for linear blending, see gazesplat_addon/splat/linear_refit.py
 FILES = (PLY, JSON, NPZ, PREVIEW, METRICS)
+REFIT = "refit"                    # the kind of job that makes only these for a splat file that exists:
+REFIT_FILES = (LINEAR, METRICS)
 
 
 def begin(folder: Path) -> Path:
@@ -24,13 +27,13 @@ def begin(folder: Path) -> Path:
     return part
 
 
-def publish(folder: Path) -> Path:
-    """Rename ``result.part/`` to ``result/`` and return it, if it holds every file of a portrait.
+def publish(folder: Path, kind: str) -> Path:
+    """Rename ``result.part/`` to ``result/`` and return it, if it holds every file that a job of this kind makes.
 
     Raises GazeSplatError ``incomplete-result`` otherwise.
     """
     part = folder / paths.RESULT_PART
-    missing = missing_files(part)
+    missing = missing_files(part, kind)
     if missing:
         raise GazeSplatError("incomplete-result", f"The reconstruction ended without {', '.join(missing)}.",
                              "This is a fault in GazeSplat: please report it with the job's log.txt.")
@@ -46,6 +49,6 @@ def discard(folder: Path) -> None:
         shutil.rmtree(part)
 
 
-def missing_files(portrait_folder: Path) -> list[str]:
-    """Return the names of a portrait's files that are not in the folder."""
-    return [name for name in FILES if not (portrait_folder / name).is_file()]
+def missing_files(folder: Path, kind: str = "") -> list[str]:
+    """Return the names of a portrait's files, or of a refit's, that are not in the folder."""
+    return [name for name in (REFIT_FILES if kind == REFIT else FILES) if not (folder / name).is_file()]

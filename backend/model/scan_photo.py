@@ -37,14 +37,14 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     ``rest_gaze_deg``, ``depth``, ``depth_model``, ``allow_download`` (see depth_network). Raises GazeSplatError: those of load_photo,
     face_checks and depth_network, ``bad-option``, ``bad-eye-ruler``.
     """
-    context.emit_stage("Reading the photo", 0.03)
+    context.emit_stage("Reading the photo", 0.02)
     photo = load_photo(path)
     ruler, network = _ruler(options), depth_network.wanted(options)
     if photo.scale < 1.0:
         width, height = photo.file_size_px
         context.warn("photo-reduced", f"The photo has {width} x {height} pixels, more than a head needs, and was reduced.",
                      "Nothing needs to be done; crop it round the head to keep every pixel.")
-    context.emit_stage("Finding the face", 0.47)
+    context.emit_stage("Finding the face", 0.29)
     with FaceReader() as reader:
         faces = reader.find(photo.pixels)
         face = face_checks.the_one_face(faces, context.warn)
@@ -72,10 +72,10 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     axes = -irises / np.linalg.norm(irises, axis=1, keepdims=True)
     placement = placing.portrait_to_camera(turn, irises, axes, ruler.lever_yaw_m)
 
-    context.emit_stage("Separating the head", 0.05)
+    context.emit_stage("Separating the head", 0.03)
     mask = head_mask(image, landmarks)
     hints.advise_of_edges(mask, context.warn)
-    context.emit_stage("Finding the depth", 0.05)
+    context.emit_stage("Finding the depth", 0.03)
     nearness = depth_network.relative_nearness(image, options) if network else None
     depth = head_depth(mask, landmarks, points, lens.focal, nearness)
     scan = FaceScan(image, landmarks, face.blendshapes, lens.focal, lens.focal, lens.cx, lens.cy, placement, mask,

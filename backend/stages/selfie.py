@@ -23,6 +23,7 @@ from ..model.scan import FaceScan
 from ..model.scan_photo import scan_photo
 from ..render import Camera, RenderSettings, render
 from ..render.likeness import psnr, ssim_map
+from .refit import refit_beside
 
 FINEST_LIKENESS_PX = 2800
 PREVIEW_SIDE_PX = 480
@@ -34,23 +35,26 @@ def run(context: JobContext) -> None:
     """Reconstruct ``context.input_path`` into ``context.result_part_folder``."""
     options = dict(context.spec.options)
     scan = scan_photo(context.input_path, options, context)
-    context.emit_stage("Building the eyes", 0.05)
+    context.emit_stage("Building the eyes", 0.03)
     eyes = build_eyes(scan, options)
-    context.emit_stage("Building the head", 0.05)
+    context.emit_stage("Building the head", 0.03)
     head = lift_head(scan, eyes.depth_m, eyes.exclude_mask, int(options.get("budget") or BUDGET[context.spec.quality]))
     splats = concatenate([head.splats, eyes.splats])
     groups = np.concatenate([head.groups, eyes.groups])
     rig = PortraitRig(_source_camera(scan), eyes.rigs, gaze_distance_m=float(options.get("gaze_distance_m", _distance(scan))),
                       provenance=_provenance(context, scan), warnings=list(context.warnings))
-    context.emit_stage("Matching colours", 0.2)
+    context.emit_stage("Matching colours", 0.12)
     splats = fit_colours(scan, splats, groups, rig, context.progress)
-    context.emit_stage("Drawing the preview", 0.08)
+    context.emit_stage("Drawing the preview", 0.05)
     metrics = {"splats": len(splats), "eye_splats": len(eyes.splats), **_likeness(scan, splats, groups, rig)}
     context.emit_stage("Writing", 0.02)
     folder = context.result_part_folder
     write_ply(folder / "portrait.ply", splats)
     save_sidecar(folder, rig, groups)
     _write_png(folder / "preview.png", _preview(scan, splats, groups, rig))
+    if options.get("linear_refit", True):
+        context.emit_stage("Fitting colours for linear light", 0.38)
+        metrics["linear"] = refit_beside(folder / "portrait.ply", folder, context)
     context.end_stage()
     _write_json(folder / "metrics.json", {**metrics, "stage_seconds": context.stage_seconds})
     context.preview(folder / "preview.png")

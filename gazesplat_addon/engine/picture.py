@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..rig import parts
+from ..splat.srgb import decoded, encoded, exact_light
 
 # Depth where nothing is: what Blender's own engines write.
 FAR_DEPTH_M = 1e10
@@ -18,18 +19,6 @@ _MATTE_PARTS = {"Irises": (parts.IRIS, parts.PUPIL, parts.HIGHLIGHT), "Scleras":
 # Pass name -> group codes. A reflection lies on the cornea, and so counts for the iris.
 MATTES = {"Head": (parts.HEAD,),
           **{name: tuple(parts.code(side, part) for side in parts.SIDES for part in chosen) for name, chosen in _MATTE_PARTS.items()}}
-
-
-def decoded(display: np.ndarray) -> np.ndarray:
-    """Return scene-linear values of sRGB ones (IEC 61966-2-1), continued above 1; negative ones count as 0."""
-    display = np.maximum(display, 0.0)
-    return np.where(display <= 0.04045, display / 12.92, ((display + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def encoded(linear: np.ndarray) -> np.ndarray:
-    """Return sRGB values of scene-linear ones: the inverse of ``decoded``."""
-    linear = np.maximum(linear, 0.0)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1.0 / 2.4) - 0.055).astype(np.float32)
 
 
 def combined(rgba: np.ndarray, background_linear: np.ndarray | None) -> np.ndarray:
@@ -43,8 +32,7 @@ def combined(rgba: np.ndarray, background_linear: np.ndarray | None) -> np.ndarr
     if background_linear is not None:
         opaque = rgba[..., :3] + (1.0 - alpha) * encoded(np.asarray(background_linear))
         return np.concatenate([decoded(opaque), np.ones_like(alpha)], axis=2)
-    straight = np.divide(rgba[..., :3], alpha, out=np.zeros_like(rgba[..., :3]), where=alpha > 0.0)
-    return np.concatenate([decoded(straight) * alpha, alpha], axis=2)
+    return exact_light(rgba)
 
 
 def depth_pass(depth: np.ndarray) -> np.ndarray:

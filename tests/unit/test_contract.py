@@ -100,12 +100,12 @@ def test_result_appears_complete_or_not_at_all(tmp_path):
     part = result.begin(tmp_path)
     (part / result.PLY).write_bytes(b"ply")
     with pytest.raises(GazeSplatError) as refusal:
-        result.publish(tmp_path)
+        result.publish(tmp_path, "selfie")
     assert refusal.value.code == "incomplete-result"
     assert not (tmp_path / paths.RESULT).exists()
     for name in result.FILES:
         (part / name).write_bytes(b"x")
-    assert result.publish(tmp_path) == tmp_path / paths.RESULT
+    assert result.publish(tmp_path, "selfie") == tmp_path / paths.RESULT
     assert not part.exists()
     assert not result.missing_files(tmp_path / paths.RESULT)
 
