@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from importlib import import_module
 
 _CONSOLE_NAMES = {
+    "motion_presets": ".gazesplat_addon.portrait_life",
+    "motion_preset_folder": ".gazesplat_addon.portrait_life",
     "reconstruct": ".gazesplat_addon.api",
     "load": ".gazesplat_addon.api",
     "portraits": ".gazesplat_addon.api",

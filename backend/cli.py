@@ -6,6 +6,7 @@
     python -I backend reconstruct PHOTO --out FOLDER  make a portrait without Blender
     python -I backend refit PLY [--out FILE]          fit a splat file's colours for renderers that blend linear light
     python -I backend bench NAME [ARGUMENT ...]       run a benchmark
+    python -I backend motion-report FOLDER PAGE       draw what portrait.check_motion() has measured
     python -I backend worker                          draw frames for Blender's engine, asked through stdin
 """
 from __future__ import annotations
@@ -48,6 +49,9 @@ def main(argv: list[str]) -> int:
             return _refit(argv[1:])
         if argv[:1] == ["bench"] and len(argv) > 1:
             return _bench(argv[1], argv[2:])
+        if argv[:1] == ["motion-report"]:
+            from .motion_report import main as motion_report
+            return motion_report(argv[1:])
         if argv == ["worker"]:
             from .worker.serve import main as worker
             return worker()

@@ -19,11 +19,11 @@ from . import backend_status, live_jobs, reconstruction
 from .gaze.inputs import check_seed
 from .portrait import Portrait
 from .portrait import chosen as _chosen
-from .properties import GAZE_STATE_ITEMS, QUALITY_ITEMS
+from .properties import GAZE_STATE_ITEMS, QUALITY_ITEMS, motion_preset_items
 from .reconstruction import Reconstruction
 from .scene import store
 
-__all__ = ["GAZE_STATE_ITEMS", "QUALITY_ITEMS", "Portrait", "Reconstruction", "load", "portraits", "reconstruct"]
+__all__ = ["GAZE_STATE_ITEMS", "QUALITY_ITEMS", "Portrait", "Reconstruction", "load", "motion_preset_items", "portraits", "reconstruct"]
 
 
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",

@@ -13,9 +13,9 @@ from pathlib import Path
 import bpy
 
 from ..backend.contract.errors import GazeSplatError
-from . import motion
 from .engine import set_up
 from .portrait_eyes import Eyes
+from .portrait_life import Life
 from .scene import eye_rig, portrait_object, render_settings, store
 
 Target = bpy.types.Object | bpy.types.PoseBone | Sequence[float] | None
@@ -28,7 +28,7 @@ _HEAD_PARTS = (store.HEAD, store.SPLATS, *store.EYES.values())
 ENGINES = {"cycles": "CYCLES", "eevee": "EEVEE"}
 
 
-class Portrait:
+class Portrait(Life):
     """One portrait, or a plain splat without eyes (``rigged`` is False then).
 
     Every member raises GazeSplatError ``portrait-deleted`` once its root object is gone.
@@ -133,7 +133,7 @@ class Portrait:
 
         Limits of ±35° sideways, 25° up and 30° down hold. A fixed target stays fixed when the head moves.
         """
-        root = self._require_parts()
+        root = self.require_parts()
         if isinstance(target, bpy.types.PoseBone):
             eye_rig.look_at(root, target.id_data, target.name)
         elif target is None or isinstance(target, bpy.types.Object):
@@ -190,38 +190,6 @@ class Portrait:
     @life.setter
     def life(self, share: float) -> None:
         self.write("life", share, 0.0, 1.0)
-
-    # ------------------------------------------------------------ life, generated
-
-    def add_saccades(self, *, seed: int, start: int | None = None, end: int | None = None, state: str = "listening") -> int:
-        """Animate eye movements over a range of frames, the scene's by default; return how many keys were made.
-
-        ``state`` is talking, listening, thinking, reading or staring. The same seed gives the same keys. What an
-        earlier call made in the range is replaced, your own keys are not touched.
-        """
-        return motion.add_saccades(self._require_parts(), self.scene, seed=seed, start=start, end=end, state=state)
-
-    def add_blinks(self, *, seed: int, start: int | None = None, end: int | None = None, per_minute: float = 17.0) -> int:
-        """Animate blinks over a range of frames, the scene's by default; return how many keys were made.
-
-        Large gaze shifts carry blinks: call it after ``add_saccades``.
-        """
-        return motion.add_blinks(self._require_parts(), self.scene, seed=seed, start=start, end=end, per_minute=per_minute)
-
-    def add_head_drift(self, *, seed: int, start: int | None = None, end: int | None = None) -> int:
-        """Animate the head's sway over a range of frames, the scene's by default; return how many keys were made.
-
-        The head joins in large gaze shifts: call it after ``add_saccades``. The eyes hold their target meanwhile.
-        """
-        return motion.add_head_drift(self._require_parts(), self.scene, seed=seed, start=start, end=end)
-
-    def add_pupil_life(self, *, seed: int, start: int | None = None, end: int | None = None) -> int:
-        """Animate the pupils' slow breathing over a range of frames, the scene's by default; return how many keys were made."""
-        return motion.add_pupil_life(self._require_parts(), self.scene, seed=seed, start=start, end=end)
-
-    def clear(self, *, start: float | None = None, end: float | None = None) -> int:
-        """Remove generated keys, from a range of frames or everywhere; return how many. Your own keys stay."""
-        return motion.clear(self._require_parts(), self.scene, start=start, end=end)
 
     # ------------------------------------------------------------ rendering and housekeeping
 
@@ -285,7 +253,7 @@ class Portrait:
                                  "Load the portrait.ply that lies beside its portrait.json and portrait.npz.")
         return root
 
-    def _require_parts(self) -> bpy.types.Object:
+    def require_parts(self) -> bpy.types.Object:
         """Return the root if everything that motion needs is still there."""
         root = self._require_rig()
         for kind in (store.HEAD, store.GAZE, store.SPLATS):

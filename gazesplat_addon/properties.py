@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import bpy
 
+from .gaze import presets
 from .gaze.states import STATES
+from .preferences import user_folder
 
 QUALITY_ITEMS = (
     ("draft", "Draft", "Fewer splats, for a first look"),
@@ -24,6 +26,17 @@ _STATE_TIPS = {
 GAZE_STATE_ITEMS = tuple((name, name.capitalize(), _STATE_TIPS[name]) for name in STATES)
 
 
+# Blender does not keep the strings that a function of items returns; dropping them shows rubbish in the menu.
+_kept_items: list[tuple[str, str, str]] = []
+
+
+def motion_preset_items(_owner: object, _context: bpy.types.Context | None) -> list[tuple[str, str, str]]:
+    """Return the motion presets as items of a menu: ours, and those of the artist's folder that can be used."""
+    found = presets.usable(user_folder() / "presets")
+    _kept_items[:] = [(name, preset.label, preset.description) for name, preset in found.items()]
+    return _kept_items
+
+
 class GazeSplatSceneSettings(bpy.types.PropertyGroup):
     """``scene.gazesplat``: settings of the panel, saved in the file."""
 
@@ -34,6 +47,7 @@ class GazeSplatSceneSettings(bpy.types.PropertyGroup):
                                     description="How many splats, and how long it takes")
     seed: bpy.props.IntProperty(name="Seed", default=0, min=0,
                                 description="The same seed gives the same motion, key by key; try others until you like one")
+    motion_preset: bpy.props.EnumProperty(name="Preset", items=motion_preset_items, description="How the person is there")
     state: bpy.props.EnumProperty(name="State", items=GAZE_STATE_ITEMS, default="listening",
                                   description="What the person is doing decides how often and how far the eyes move")
     blinks_per_minute: bpy.props.FloatProperty(name="Blinks per Minute", default=17.0, min=0.0, max=90.0, soft_max=40.0,

@@ -7,8 +7,12 @@ import bpy
 from .add_blinks import GAZESPLAT_OT_add_blinks
 from .add_head_drift import GAZESPLAT_OT_add_head_drift
 from .add_saccades import GAZESPLAT_OT_add_saccades
+from .animate import GAZESPLAT_OT_animate
+from .bake_layer import GAZESPLAT_OT_bake_layer
 from .cancel_job import GAZESPLAT_OT_cancel_job
+from .check_motion import GAZESPLAT_OT_check_motion
 from .clear_generated import GAZESPLAT_OT_clear_generated
+from .clear_layer import GAZESPLAT_OT_clear_layer
 from .delete_portrait import GAZESPLAT_OT_delete_portrait
 from .drop_portrait import GAZESPLAT_FH_portrait
 from .examine_backend import GAZESPLAT_OT_examine_backend
@@ -17,9 +21,12 @@ from .import_result import GAZESPLAT_OT_import_result
 from .look_at_camera import GAZESPLAT_OT_look_at_camera
 from .look_at_nothing import GAZESPLAT_OT_look_at_nothing
 from .look_at_object import GAZESPLAT_OT_look_at_object
+from .mark_events import GAZESPLAT_OT_mark_events
+from .mute_layer import GAZESPLAT_OT_mute_layer
 from .open_log import GAZESPLAT_OT_open_log
 from .reconstruct import GAZESPLAT_OT_reconstruct
 from .remove_job import GAZESPLAT_OT_remove_job
+from .reseed_layer import GAZESPLAT_OT_reseed_layer
 from .set_up_render import GAZESPLAT_OT_set_up_render
 
 CLASSES = (
@@ -34,10 +41,17 @@ CLASSES = (
     GAZESPLAT_OT_look_at_object,
     GAZESPLAT_OT_look_at_camera,
     GAZESPLAT_OT_look_at_nothing,
+    GAZESPLAT_OT_animate,
     GAZESPLAT_OT_add_saccades,
     GAZESPLAT_OT_add_blinks,
     GAZESPLAT_OT_add_head_drift,
     GAZESPLAT_OT_clear_generated,
+    GAZESPLAT_OT_mute_layer,
+    GAZESPLAT_OT_reseed_layer,
+    GAZESPLAT_OT_bake_layer,
+    GAZESPLAT_OT_clear_layer,
+    GAZESPLAT_OT_mark_events,
+    GAZESPLAT_OT_check_motion,
     GAZESPLAT_OT_set_up_render,
     GAZESPLAT_OT_examine_backend,
 )

@@ -6,12 +6,13 @@ import bpy
 
 from .backend import GAZESPLAT_PT_backend
 from .eyes import GAZESPLAT_PT_eyes
-from .motion import GAZESPLAT_PT_motion
+from .motion import GAZESPLAT_PT_generators, GAZESPLAT_PT_layers, GAZESPLAT_PT_motion
 from .next_step import GAZESPLAT_PT_next_step
 from .photo import GAZESPLAT_PT_photo
 from .render import GAZESPLAT_PT_render
 
 # In the order in which they stand in the sidebar.
-CLASSES = (GAZESPLAT_PT_next_step, GAZESPLAT_PT_photo, GAZESPLAT_PT_eyes, GAZESPLAT_PT_motion, GAZESPLAT_PT_render, GAZESPLAT_PT_backend)
+CLASSES = (GAZESPLAT_PT_next_step, GAZESPLAT_PT_photo, GAZESPLAT_PT_eyes, GAZESPLAT_PT_motion, GAZESPLAT_PT_layers,
+           GAZESPLAT_PT_generators, GAZESPLAT_PT_render, GAZESPLAT_PT_backend)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

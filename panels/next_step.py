@@ -36,7 +36,7 @@ def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
         return "Choose a photo of one face and press Reconstruct, or import a portrait.ply."
     if not portrait.rigged:
         return "This splat has no eyes to direct: import a portrait.ply with its sidecar files."
-    if not motion.generated_range(portrait.root):
+    if not motion.keyed_range(portrait.root):
         return "Look through the camera (Numpad 0), give the eyes a target, then add saccades, blinks and head drift below."
     if render_settings.render_problems(scene):
         return "Set up the render below, so that F12 shows true colours."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ten minutes of every gaze state through the self-check, beside the motion of the browser GazeSplat.
+"""Ten minutes of every preset through the self-check, beside the motion of the browser GazeSplat.
 
     bench motion [--json FILE] [--seed N] [--minutes N]
 
@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...gazesplat_addon.gaze import bake, check, keys, schedule
-from ...gazesplat_addon.gaze.states import STATES
+from ...gazesplat_addon.gaze import bake, check, keys, presets, schedule
 
 FRAME_RATES = (24.0, 30.0, 60.0, 120.0)
 START_FRAME = 1.0
@@ -38,17 +37,18 @@ COLUMNS = (
 
 
 def main(argv: list[str]) -> int:
-    """Run the benchmark; returns 0 when every state holds its bars, else 1."""
+    """Run the benchmark; returns 0 when every preset holds its bars, else 1."""
     parser = argparse.ArgumentParser(prog="bench motion", description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=10.0)
     arguments = parser.parse_args(argv)
     seconds = 60 * arguments.minutes
-    rows = {name: run_state(name, seconds, arguments.seed) for name in STATES}
+    made = presets.all_presets()
+    rows = {name: run_preset(preset, seconds, arguments.seed) for name, preset in made.items()}
     rows["browser GazeSplat"] = run_original(seconds)
     sys.stdout.write(table(rows) + "\n")
-    failed = {name: broken for name in STATES if (broken := broken_bars(rows[name]))}
+    failed = {name: broken for name in made if (broken := broken_bars(rows[name]))}
     for name, broken in failed.items():
         sys.stdout.write(f"{name} misses: {', '.join(broken)}\n")
     if arguments.json:
@@ -56,10 +56,10 @@ def main(argv: list[str]) -> int:
     return 1 if failed else 0
 
 
-def run_state(name: str, seconds: float, seed: int) -> dict:
-    """Make, bake and measure one state; returns plain data by column."""
+def run_preset(preset: presets.MotionPreset, seconds: float, seed: int) -> dict:
+    """Make, bake and measure one preset; returns plain data by column."""
     started = time.perf_counter()
-    take = schedule.make_take(0.0, seconds, state=name, seed=seed, frame_s=1 / FRAME_RATES[0])
+    take = schedule.make_take(0.0, seconds, preset=preset, seed=seed, frame_s=1 / FRAME_RATES[0])
     baked = {channel: bake.bake(curve, fps=FRAME_RATES[0], start_frame=START_FRAME, tolerance=schedule.TOLERANCES[channel])
              for channel, curve in take.curves.items()}
     made_in = time.perf_counter() - started
@@ -71,7 +71,7 @@ def run_state(name: str, seconds: float, seed: int) -> dict:
         if fps == FRAME_RATES[0]:
             row = _row(measured)
         row[f"in_band_{fps:.0f}"] = measured.in_band
-    row |= {"blink_range": check.blink_rate_range(STATES[name].blinks_per_minute, seconds),
+    row |= {"blink_range": check.blink_rate_range(preset.blinks_per_minute, seconds),
             "keys": sum(map(len, baked.values())), "seconds_to_make": made_in}
     return row
 
@@ -86,7 +86,7 @@ def run_original(seconds: float) -> dict:
 
 
 def broken_bars(row: dict) -> list[str]:
-    """Return the bars that a state misses."""
+    """Return the bars that a preset misses."""
     low, high = row["blink_range"]
     held = {f"95 % of saccades in the band at {fps:.0f} fps": row[f"in_band_{fps:.0f}"] >= 0.95 for fps in FRAME_RATES}
     held |= {"blink rate in its range": low <= row["blinks_per_minute"] <= high, "95 % of rests end on target": row["on_target"] >= 0.95,
@@ -95,7 +95,7 @@ def broken_bars(row: dict) -> list[str]:
 
 
 def table(rows: dict[str, dict]) -> str:
-    """Return the rows as text, one column a state: so many measures side by side would not fit a terminal."""
+    """Return the rows as text, one column a preset: so many measures side by side would not fit a terminal."""
     cells = [["", *rows]]
     for title, key, form in COLUMNS:
         values = (row.get(key) for row in rows.values())

@@ -68,8 +68,8 @@ def evoked_probability(amplitude_deg: np.ndarray) -> np.ndarray:
 
 
 def plan(start_s: float, end_s: float, *, per_minute: float, rng: np.random.Generator, saccades: Saccades | None = None,
-         at_s: tuple[float, ...] = (), frame_s: float | None = None) -> Blinks:
-    """Return the blinks of a range; all of them lie wholly inside it.
+         at_s: tuple[float, ...] = (), frame_s: float | None = None, slowness: float = 1.0) -> Blinks:
+    """Return the blinks of a range; all of them lie wholly inside it. ``slowness`` stretches their phases.
 
     ``saccades`` may evoke some, as far as the rate allows; ``at_s`` names onsets that are made in any case. ``frame_s`` (seconds
     per frame) moves each blink by half a frame at most, so that its closed moment falls on a whole frame: at 24 fps the lids
@@ -86,7 +86,7 @@ def plan(start_s: float, end_s: float, *, per_minute: float, rng: np.random.Gene
         free = free[np.abs(free[:, None] - wanted).min(1) >= SHORTEST_INTERVAL_S]
     starts = np.concatenate([free, wanted])
     order = np.argsort(starts, kind="stable")
-    return _shaped(starts[order], (np.arange(len(starts)) >= len(free))[order], start_s, end_s, rng, frame_s)
+    return _shaped(starts[order], (np.arange(len(starts)) >= len(free))[order], start_s, end_s, rng, frame_s, slowness)
 
 
 def curves(blinks: Blinks, start_s: float, end_s: float) -> tuple[Curve, Curve]:
@@ -141,11 +141,11 @@ def _evoked(saccades: Saccades | None, rng: np.random.Generator) -> np.ndarray:
 
 
 def _shaped(onset: np.ndarray, reason: np.ndarray, start_s: float, end_s: float, rng: np.random.Generator,
-            frame_s: float | None) -> Blinks:
+            frame_s: float | None, slowness: float) -> Blinks:
     """Give onsets (N,) their phases, make some partial and some double, and keep those wholly inside the range."""
-    first = _drawn(onset, reason, rng)
+    first = _drawn(onset, reason, rng, slowness)
     doubled = rng.random(len(onset)) < DOUBLE_SHARE
-    second = _drawn(first.end_s + rng.uniform(*DOUBLE_PAUSE_S, len(onset)), reason, rng).select(doubled)
+    second = _drawn(first.end_s + rng.uniform(*DOUBLE_PAUSE_S, len(onset)), reason, rng, slowness).select(doubled)
     blinks = Blinks(*(np.concatenate([getattr(first, n), getattr(second, n)]) for n in Blinks.__dataclass_fields__))
     if frame_s is not None:
         middle = blinks.start_s + blinks.down_s + blinks.closed_s / 2
@@ -158,10 +158,10 @@ def _shaped(onset: np.ndarray, reason: np.ndarray, start_s: float, end_s: float,
     return blinks.select(clear)
 
 
-def _drawn(onset: np.ndarray, reason: np.ndarray, rng: np.random.Generator) -> Blinks:
+def _drawn(onset: np.ndarray, reason: np.ndarray, rng: np.random.Generator, slowness: float) -> Blinks:
     """Draw the phases of blinks at given onsets (N,); those with a reason are never partial."""
     n = len(onset)
     partial = (rng.random(n) < PARTIAL_SHARE) & ~reason
     closure = np.where(partial, rng.uniform(*PARTIAL_CLOSURE, n), 1.0)
-    return Blinks(onset, rng.uniform(*DOWN_S, n), rng.uniform(*CLOSED_S, n), rng.uniform(*UP_S, n), closure,
-                  rng.uniform(*DIP_DEG, n) * closure, reason)
+    down_s, closed_s, up_s = (slowness * rng.uniform(*phase_s, n) for phase_s in (DOWN_S, CLOSED_S, UP_S))
+    return Blinks(onset, down_s, closed_s, up_s, closure, rng.uniform(*DIP_DEG, n) * closure, reason)

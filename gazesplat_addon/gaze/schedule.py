@@ -6,8 +6,9 @@ saccades are seeded anew. Blinks and heads answer to gaze shifts when they are g
 or those found in keys that are already there (``check.find_saccades``).
 
 Channels: ``life_gaze_yaw``, ``life_gaze_pitch`` (deg), ``life_gaze_dip`` (deg, down and nasal, under a blink),
-``life_blink_left``, ``life_blink_right`` (closed share), ``life_pupil`` (relative change of diameter), and of the head
-``head_yaw``, ``head_pitch``, ``head_roll`` (deg) and ``head_x``, ``head_y``, ``head_z`` (m, portrait axes).
+``life_blink_left``, ``life_blink_right`` (closed share), ``life_lids`` (closed share of heavy lids), ``life_pupil`` (relative
+change of diameter), and of the head ``head_yaw``, ``head_pitch``, ``head_roll`` (deg) and ``head_x``, ``head_y``, ``head_z``
+(m, portrait axes).
 Every channel rests at 0 at both ends of the range, so ranges join.
 """
 from __future__ import annotations
@@ -17,16 +18,18 @@ from zlib import crc32
 
 import numpy as np
 
-from . import blink, fixation, head, inputs, pupil, track
+from . import blink, droop, fixation, head, inputs, pupil, track
 from .blink import Blinks
 from .curve import Curve
 from .fixation import Fixations
+from .presets import MotionPreset, of_state
 from .saccade import Saccades
-from .states import state_named
+from .states import GazeState, state_named
 
 # Largest change that thinning may make, in each channel's unit: far below what can be seen (1 deg moves the iris 0.19 mm).
 TOLERANCES = {"life_gaze_yaw": 0.01, "life_gaze_pitch": 0.01, "life_gaze_dip": 0.01, "life_blink_left": 0.0, "life_blink_right": 0.0,
-              "life_pupil": 0.001, "head_yaw": 0.01, "head_pitch": 0.01, "head_roll": 0.01, "head_x": 2e-5, "head_y": 2e-5, "head_z": 2e-5}
+              "life_lids": 0.002, "life_pupil": 0.001, "head_yaw": 0.01, "head_pitch": 0.01, "head_roll": 0.01,
+              "head_x": 2e-5, "head_y": 2e-5, "head_z": 2e-5}
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class Take:
                     self.saccades or other.saccades, self.blinks or other.blinks)
 
 
-def saccade_curves(start_s: float, end_s: float, *, seed: int, state: str = "talking", small_life: bool = True, close_up: bool = True,
-                   listener_distance_m: float = 1.0) -> Take:
+def saccade_curves(start_s: float, end_s: float, *, seed: int, state: str | GazeState = "talking", small_life: bool = True,
+                   close_up: bool = True, listener_distance_m: float = 1.0) -> Take:
     """Return gaze in a state: fixations, saccades and corrections, and with ``small_life`` microsaccades and drift.
 
     ``close_up`` lets the gaze travel between the eyes and the mouth of whoever is looked at, ``listener_distance_m`` away.
@@ -64,17 +67,20 @@ def saccade_curves(start_s: float, end_s: float, *, seed: int, state: str = "tal
     return Take(start_s, end_s, {"life_gaze_yaw": yaw, "life_gaze_pitch": pitch}, fixations, saccades)
 
 
-def blink_curves(start_s: float, end_s: float, *, seed: int, state: str = "talking", per_minute: float | None = None,
-                 saccades: Saccades | None = None, at_s: tuple[float, ...] = (), frame_s: float | None = None) -> Take:
+def blink_curves(start_s: float, end_s: float, *, seed: int, state: str | GazeState = "talking", per_minute: float | None = None,
+                 saccades: Saccades | None = None, at_s: tuple[float, ...] = (), frame_s: float | None = None,
+                 slowness: float = 1.0) -> Take:
     """Return the lids and the eye's dip under them.
 
     ``per_minute`` overrides the state's rate (0 for none); ``saccades`` evoke blinks; ``at_s`` asks for blinks at onsets;
-    ``frame_s`` puts each closed moment on a whole frame (seconds per frame).
+    ``frame_s`` puts each closed moment on a whole frame (seconds per frame); ``slowness`` stretches every phase.
     """
     inputs.check_range(start_s, end_s)
     rate = state_named(state).blinks_per_minute if per_minute is None else per_minute
     inputs.check_rate(rate)
-    blinks = blink.plan(start_s, end_s, per_minute=rate, rng=_stream(seed, "blinks"), saccades=saccades, at_s=at_s, frame_s=frame_s)
+    inputs.check_amount("slowness", slowness, 0.5, 3.0)
+    blinks = blink.plan(start_s, end_s, per_minute=rate, rng=_stream(seed, "blinks"), saccades=saccades, at_s=at_s, frame_s=frame_s,
+                        slowness=slowness)
     lids, dip = blink.curves(blinks, start_s, end_s)
     return Take(start_s, end_s, {"life_blink_left": lids, "life_blink_right": lids, "life_gaze_dip": dip}, blinks=blinks)
 
@@ -102,13 +108,29 @@ def pupil_curves(start_s: float, end_s: float, *, seed: int, share: float = pupi
     return Take(start_s, end_s, {"life_pupil": pupil.hippus(start_s, end_s, rng=_stream(seed, "pupil"), share=share)})
 
 
-def make_take(start_s: float, end_s: float, *, state: str, seed: int, per_minute: float | None = None, close_up: bool = True,
-              listener_distance_m: float = 1.0, head_propensity: float = 0.5, frame_s: float | None = None) -> Take:
-    """Return everything at once: gaze, blinks that large shifts evoke, a head that follows them, pupils."""
-    gaze = saccade_curves(start_s, end_s, seed=seed, state=state, close_up=close_up, listener_distance_m=listener_distance_m)
-    lids = blink_curves(start_s, end_s, seed=seed, state=state, per_minute=per_minute, saccades=gaze.saccades, frame_s=frame_s)
-    turn = head_drift_curves(start_s, end_s, seed=seed, saccades=gaze.saccades, head_propensity=head_propensity)
-    return gaze.with_(lids).with_(turn).with_(pupil_curves(start_s, end_s, seed=seed))
+def lid_curves(start_s: float, end_s: float, *, seed: int, closed: float) -> Take:
+    """Return heavy lids that hang at a closed share (0..0.8) between blinks."""
+    inputs.check_range(start_s, end_s)
+    inputs.check_amount("closed", closed, 0.0, 0.8)
+    return Take(start_s, end_s, {"life_lids": droop.heavy_lids(start_s, end_s, rng=_stream(seed, "lids"), closed=closed)})
+
+
+def make_take(start_s: float, end_s: float, *, preset: MotionPreset | str, seed: int, listener_distance_m: float = 1.0,
+              frame_s: float | None = None) -> Take:
+    """Return everything at once: gaze, blinks that large shifts evoke, lids, a head that follows the gaze, pupils.
+
+    ``preset`` may be the name of a gaze state, for a person who does just that.
+    """
+    if isinstance(preset, str):
+        preset = of_state(preset)
+    gaze = saccade_curves(start_s, end_s, seed=seed, state=preset.gaze, small_life=preset.small_life, close_up=preset.close_up,
+                          listener_distance_m=listener_distance_m)
+    lids = blink_curves(start_s, end_s, seed=seed, per_minute=preset.blinks_per_minute, saccades=gaze.saccades, frame_s=frame_s,
+                        slowness=preset.blink_slowness)
+    turn = head_drift_curves(start_s, end_s, seed=seed, turn_deg=preset.head_turn_deg, sway_m=preset.head_sway_m,
+                             saccades=gaze.saccades, head_propensity=preset.head_propensity)
+    take = gaze.with_(lids).with_(turn).with_(pupil_curves(start_s, end_s, seed=seed, share=preset.pupil_share))
+    return take.with_(lid_curves(start_s, end_s, seed=seed, closed=preset.lids_closed)) if preset.lids_closed > 0 else take
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:

@@ -39,8 +39,10 @@ STATES = {state.name: state for state in (
 )}
 
 
-def state_named(name: str) -> GazeState:
-    """Return the state of that name, or raise ``unknown-state``."""
+def state_named(name: str | GazeState) -> GazeState:
+    """Return the state of that name, or raise ``unknown-state``; a state is returned as it is."""
+    if isinstance(name, GazeState):
+        return name
     if name not in STATES:
         raise GazeSplatError("unknown-state", f"There is no gaze state {name!r}.", f"Choose one of {', '.join(STATES)}.")
     return STATES[name]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keyframes in and out of slotted actions: the only place where generated motion touches an F-curve.
 
-Generated motion has channels of its own, in an F-curve group named GazeSplat, so that an artist's keys on other channels
-are never in the way. Its keys are of Blender's type GENERATED, the seams that join ranges of type BREAKDOWN. Replacing a
-range leaves every key outside it as it was, and what those keys play. Nothing here keeps references between calls, and
-nothing pushes an undo step: that is the operator's.
+Generated motion has channels of its own, in an F-curve group for each layer ("GazeSplat Gaze", ...), so that an artist's keys
+on other channels are never in the way. Groups of channels rather than NLA strips: strips would hide the artist's own keys of
+the same action behind a stack, and keys in them cannot be edited in place. Keys are of Blender's type GENERATED, the seams that
+join ranges of type BREAKDOWN. Replacing a range leaves every key outside it as it was, and what those keys play. Nothing here
+keeps references between calls, and nothing pushes an undo step: that is the operator's.
 """
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from ..gaze.keys import Keys
 from ..gaze.saccade import Saccades
 from ..gaze.schedule import Take
 
-GROUP = "GazeSplat"
+GROUP = "GazeSplat"             # how the name of every group of ours begins
 SEAM_EASE_FRAMES = 1.5          # for curves written without a say of their own: about one saccade at 24 fps
 GENERATED_TYPE, SEAM_TYPE = "GENERATED", "BREAKDOWN"
 _HANDLE_TYPES = ("handle_left_type", "handle_right_type")
@@ -41,23 +42,32 @@ class Channel:
     index: int
     factor: float      # curve unit -> property unit
     ease_s: float      # how long a seam takes
+    layer: str         # which generator writes it
+
+    @property
+    def group(self) -> str:
+        """Name of its F-curve group."""
+        return f"{GROUP} {self.layer.capitalize()}"
 
 
-def _root(name: str, ease_s: float) -> Channel:
-    return Channel(False, f'["{name}"]', 0, 1.0, ease_s)
+def _root(name: str, ease_s: float, layer: str) -> Channel:
+    return Channel(False, f'["{name}"]', 0, 1.0, ease_s, layer)
+
+
+def _head(path: str, index: int, factor: float) -> Channel:
+    return Channel(True, path, index, factor, 1.0, "head")
 
 
 # A gaze seam is as quick as a saccade, a lid's as a blink; heads and pupils take their time.
 # Head axes: + yaw turns -Y towards +X (about +Z), + pitch lifts -Y (about -X), + roll tips +Z towards +X (about +Y).
 CHANNELS = {
-    "life_gaze_yaw": _root("life_gaze_yaw", 0.06), "life_gaze_pitch": _root("life_gaze_pitch", 0.06),
-    "life_gaze_dip": _root("life_gaze_dip", 0.10), "life_blink_left": _root("life_blink_left", 0.10),
-    "life_blink_right": _root("life_blink_right", 0.10), "life_pupil": _root("life_pupil", 0.5),
-    "head_yaw": Channel(True, "delta_rotation_euler", 2, radians(1.0), 1.0),
-    "head_pitch": Channel(True, "delta_rotation_euler", 0, -radians(1.0), 1.0),
-    "head_roll": Channel(True, "delta_rotation_euler", 1, radians(1.0), 1.0),
-    "head_x": Channel(True, "delta_location", 0, 1.0, 1.0), "head_y": Channel(True, "delta_location", 1, 1.0, 1.0),
-    "head_z": Channel(True, "delta_location", 2, 1.0, 1.0),
+    "life_gaze_yaw": _root("life_gaze_yaw", 0.06, "gaze"), "life_gaze_pitch": _root("life_gaze_pitch", 0.06, "gaze"),
+    "life_gaze_dip": _root("life_gaze_dip", 0.10, "blinks"), "life_blink_left": _root("life_blink_left", 0.10, "blinks"),
+    "life_blink_right": _root("life_blink_right", 0.10, "blinks"), "life_lids": _root("life_lids", 0.5, "lids"),
+    "life_pupil": _root("life_pupil", 0.5, "pupils"),
+    "head_yaw": _head("delta_rotation_euler", 2, radians(1.0)), "head_pitch": _head("delta_rotation_euler", 0, -radians(1.0)),
+    "head_roll": _head("delta_rotation_euler", 1, radians(1.0)), "head_x": _head("delta_location", 0, 1.0),
+    "head_y": _head("delta_location", 1, 1.0), "head_z": _head("delta_location", 2, 1.0),
 }
 
 
@@ -77,9 +87,23 @@ def write_take(root: bpy.types.Object, head: bpy.types.Object, take: Take, *, st
     for name, curve in take.curves.items():
         channel = CHANNELS[name]
         new = bake.bake(curve, fps=fps, start_frame=start_frame, factor=channel.factor, tolerance=schedule.TOLERANCES[name])
-        replace_range(head if channel.on_head else root, channel.data_path, channel.index, new, ease_frames=channel.ease_s * fps)
+        replace_range(head if channel.on_head else root, channel.data_path, channel.index, new, ease_frames=channel.ease_s * fps,
+                      group=channel.group)
         made += len(new)
     return made
+
+
+def plays_take(root: bpy.types.Object, head: bpy.types.Object, take: Take, *, start_frame: float, fps: float) -> bool:
+    """Return whether the keys of a take are there, each where ``write_take`` would put it."""
+    for name, curve in take.curves.items():
+        channel = CHANNELS[name]
+        fcurve = fcurve_for(head if channel.on_head else root, channel.data_path, channel.index)
+        new = bake.bake(curve, fps=fps, start_frame=start_frame, factor=channel.factor, tolerance=schedule.TOLERANCES[name])
+        old = read_keys(fcurve).points if fcurve is not None else np.zeros((0, 2))
+        old = old[(old[:, 0] > start_frame - 0.01) & (old[:, 0] < new.frames[-1] + 0.01)]
+        if old.shape != new.points.shape or not np.allclose(old, new.points, atol=2e-3):
+            return False
+    return True
 
 
 def clear_take(root: bpy.types.Object, head: bpy.types.Object, start_frame: float, end_frame: float, *, fps: float,
@@ -127,12 +151,12 @@ def write_curve(id_block: bpy.types.ID, data_path: str, index: int, frames: np.n
 
 
 def replace_range(id_block: bpy.types.ID, data_path: str, index: int, new: Keys, *, ease_frames: float,
-                  group: str = GROUP) -> bpy.types.FCurve:
+                  group: str = GROUP, key_type: str = GENERATED_TYPE) -> bpy.types.FCurve:
     """Replace what a channel plays between the first and the last of new keys, joining it to the keys outside."""
     start_frame, end_frame = new.frames[[0, -1]]
     fcurve = fcurve_for(id_block, data_path, index, create=True, group=group)
     before, after = keys.cut(read_keys(fcurve), start_frame, end_frame)
-    _write_keys(fcurve, keys.joined(before, new, after, ease_frames=ease_frames))
+    _write_keys(fcurve, keys.joined(before, new, after, ease_frames=ease_frames), key_type)
     return fcurve
 
 
@@ -158,10 +182,11 @@ def clear_range(id_block: bpy.types.ID, data_path: str, index: int, start_frame:
     return int((inside & ~old.seam).sum())
 
 
-def channels_of(id_block: bpy.types.ID, group: str = GROUP) -> list[tuple[str, int]]:
+def channels_of(id_block: bpy.types.ID) -> list[tuple[str, int]]:
     """Return (data path, index) of the generated channels that have keys."""
     bag = channelbag(id_block)
-    return [] if bag is None else [(c.data_path, c.array_index) for c in bag.fcurves if c.group is not None and c.group.name == group]
+    return [] if bag is None else [(c.data_path, c.array_index) for c in bag.fcurves
+                                   if c.group is not None and c.group.name.startswith(GROUP)]
 
 
 def fcurve_for(id_block: bpy.types.ID, data_path: str, index: int = 0, *, create: bool = False,
@@ -199,7 +224,7 @@ def read_keys(fcurve: bpy.types.FCurve) -> Keys:
                 _get(points, "type", int) == _value("type", SEAM_TYPE), np.arange(len(points)))
 
 
-def _write_keys(fcurve: bpy.types.FCurve, new: Keys) -> None:
+def _write_keys(fcurve: bpy.types.FCurve, new: Keys, key_type: str = GENERATED_TYPE) -> None:
     """Write keys, carrying over everything else that the keys which stay hold."""
     points = fcurve.keyframe_points
     stays = new.origin >= 0
@@ -211,7 +236,7 @@ def _write_keys(fcurve: bpy.types.FCurve, new: Keys) -> None:
     moved[stays] = (np.abs(new.left[stays] - old.left[new.origin[stays]]).max(1) > 1e-4) | (
         np.abs(new.right[stays] - old.right[new.origin[stays]]).max(1) > 1e-4)
     handle = np.where(_is_straight(new), aligned, free)
-    fresh = {"type": np.where(new.seam, _value("type", SEAM_TYPE), _value("type", GENERATED_TYPE)), "interpolation": new.interpolation}
+    fresh = {"type": np.where(new.seam, _value("type", SEAM_TYPE), _value("type", key_type)), "interpolation": new.interpolation}
     points.clear()
     points.add(len(new))
     for name, old_values in carried.items():

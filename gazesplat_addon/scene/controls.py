@@ -37,6 +37,7 @@ CONTROLS = (
     Control("life_gaze_dip", 0.0, -10.0, 10.0, "Generated: how far the eyes dip down and towards the nose under a blink, degrees"),
     Control("life_blink_left", 0.0, 0.0, 1.0, "Generated blinks of the left eye"),
     Control("life_blink_right", 0.0, 0.0, 1.0, "Generated blinks of the right eye"),
+    Control("life_lids", 0.0, 0.0, 0.9, "Generated: how far heavy lids hang between blinks, 0 as photographed"),
     Control("life_pupil", 0.0, -0.9, 2.0, "Generated change of the pupils, relative to their size"),
 )
 

@@ -26,10 +26,11 @@ from .drivers import drive, property_variable, rotation_variable
 
 TRACK_CONSTRAINT = "GazeSplat Look At"
 TARGET_CONSTRAINT = "GazeSplat Target"
+LIMITS_KEY = "gazesplat_limits_deg"
 # With this order -Y is led by Z then X, whatever the roll: yaw and pitch of the axis, exactly.
 _ORDER = "YXZ"
 # A blink's dip goes down and towards the nose in equal parts (Riggs 1987 gives no ratio).
-_DIP_SHARE = 0.7071
+DIP_SHARE = 0.7071
 NEAREST_TARGET_M, FAR_TARGET_M = 0.05, 20.0
 _NASAL = {"left": -1.0, "right": 1.0}    # + yaw is the subject's left
 
@@ -72,8 +73,19 @@ def place_eyes(root: bpy.types.Object, rig: PortraitRig) -> None:
     parts = store.parts_of(root)
     for side, eye in rig.eyes.items():
         place_below_head(parts[store.EYES[side]], rig, eye_rest_matrix(eye))
+        parts[store.EYES[side]][LIMITS_KEY] = (eye.yaw_limit_deg, eye.up_limit_deg, eye.down_limit_deg)
         _drive_pose(root, parts[store.EYES[side]], side, eye)
     parts[store.GAZE].matrix_parent_inverse = Matrix.Translation(rest_target_m(rig))
+
+
+def rest_frames(root: bpy.types.Object) -> dict[str, tuple[Matrix, tuple[float, float, float]]]:
+    """Return for each eye its rest frame below the head (X the subject's left, -Y the gaze, Z up) and its limits.
+
+    The limits are yaw, up and down in degrees. Empty for a portrait that an earlier GazeSplat has loaded.
+    """
+    parts = store.parts_of(root)
+    return {side: (parts[kind].matrix_parent_inverse.copy(), tuple(parts[kind][LIMITS_KEY]))
+            for side, kind in store.EYES.items() if kind in parts and LIMITS_KEY in parts[kind]}
 
 
 def eye_rest_matrix(eye: EyeRig) -> Matrix:
@@ -142,16 +154,23 @@ def _drive_pose(root: bpy.types.Object, eye: bpy.types.Object, side: str, rig: E
     def drive_input(name: str, expression: str, **variables) -> None:
         drive(carrier, compat.modifier_input_path(modifier, pose_input(name, side)), expression, **variables)
 
-    life, dip = control("life"), control("life_gaze_dip")
+    life, dip, look = control("life"), control("life_gaze_dip"), control("look_at")
+    # Without a target nothing else gives back what the generated head motion turns (VOR); hand keys on the head carry the gaze along.
+    head = store.part_of(root, store.HEAD)
+    drift_yaw, drift_down = (property_variable(head, f"delta_rotation_euler[{axis}]") for axis in (2, 0))
     sideways, up, down = rig.yaw_limit_deg, rig.up_limit_deg, rig.down_limit_deg
-    drive_input("Yaw", f"clamp(degrees(eye) + hand + life * (made + {_NASAL[side] * _DIP_SHARE:.4f} * dip), {-sideways:g}, {sideways:g})",
-                eye=rotation_variable(eye, "ROT_Z", _ORDER), hand=control("gaze_yaw"), made=control("life_gaze_yaw"), dip=dip, life=life)
+    drive_input("Yaw", f"clamp(degrees(eye) + hand + life * (made + {_NASAL[side] * DIP_SHARE:.4f} * dip)"
+                       f" - (1 - look) * degrees(turn), {-sideways:g}, {sideways:g})",
+                eye=rotation_variable(eye, "ROT_Z", _ORDER), hand=control("gaze_yaw"), made=control("life_gaze_yaw"), dip=dip, life=life,
+                look=look, turn=drift_yaw)
     # Turning about +X lowers -Y.
-    drive_input("Pitch", f"clamp(hand - degrees(eye) + life * (made - {_DIP_SHARE:.4f} * dip), {-down:g}, {up:g})",
+    drive_input("Pitch", f"clamp(hand - degrees(eye) + life * (made - {DIP_SHARE:.4f} * dip)"
+                         f" + (1 - look) * degrees(nod), {-down:g}, {up:g})",
                 eye=rotation_variable(eye, "ROT_X", _ORDER), hand=control("gaze_pitch"), made=control("life_gaze_pitch"),
-                dip=dip, life=life)
-    drive_input("Blink", "clamp(max(hand, life * made), 0, 1)",
-                hand=control(f"blink_{side}"), made=control(f"life_blink_{side}"), life=life)
+                dip=dip, life=life, look=look, nod=drift_down)
+    # A blink closes what heavy lids have left open.
+    drive_input("Blink", "clamp(max(hand, life * (lids + (1 - lids) * made)), 0, 1)",
+                hand=control(f"blink_{side}"), made=control(f"life_blink_{side}"), lids=control("life_lids"), life=life)
     drive_input("Pupil", "hand * (1 + life * made)", hand=control("pupil"), made=control("life_pupil"), life=life)
 
 

@@ -42,7 +42,7 @@ def portrait(clean):
 
 @pytest.fixture
 def take():
-    return schedule.make_take(0.0, (END - START) / FPS, state="talking", seed=3)
+    return schedule.make_take(0.0, (END - START) / FPS, preset="talking", seed=3)
 
 
 def play(owner, path, frames, index=0):
@@ -63,7 +63,7 @@ def test_keys_land_between_frames_and_play_the_curves(portrait, take):
         wanted = channel.factor * curve.evaluate((frames - START) / FPS)
         played = play(owner, channel.data_path, frames, channel.index)
         assert np.abs(played - wanted).max() <= abs(channel.factor) * max(1.2 * schedule.TOLERANCES[name], 5e-4), name
-        assert fcurve.group.name == "GazeSplat"
+        assert fcurve.group.name == f"GazeSplat {channel.layer.capitalize()}"
         assert {point.type for point in fcurve.keyframe_points} == {"GENERATED"}
         assert {point.handle_left_type for point in fcurve.keyframe_points} == {"ALIGNED"}
     assert total == made
@@ -127,7 +127,7 @@ def test_the_same_seed_writes_the_same_keys(portrait):
     root, head = portrait
     written = []
     for _ in range(2):
-        take = schedule.make_take(0.0, 10.0, state="listening", seed=5)
+        take = schedule.make_take(0.0, 10.0, preset="listening", seed=5)
         actions.write_take(root, head, take, start_frame=START, fps=FPS)
         written.append([tuple(point.co) for point in actions.fcurve_for(root, GAZE).keyframe_points])
     assert written[0] == written[1]
@@ -142,7 +142,7 @@ def test_regenerating_a_range_changes_that_range_only(portrait, take):
     before = {path: play(root, path, frames, index) for path, index in paths}
     untouched = {path: [tuple(p.co) for p in actions.fcurve_for(root, path, index).keyframe_points if not 100 <= p.co[0] <= 340]
                  for path, index in paths}
-    actions.write_take(root, head, schedule.make_take(0, 10, state="thinking", seed=77), start_frame=100, fps=FPS)
+    actions.write_take(root, head, schedule.make_take(0, 10, preset="thinking", seed=77), start_frame=100, fps=FPS)
     for path, index in paths:
         after = play(root, path, frames, index)
         assert np.abs(after - before[path])[outside].max() < 2e-3, path

@@ -45,7 +45,7 @@ class Layout:
         assert 0.0 <= factor <= 1.0
         self.words.append(text)
 
-    def operator(self, idname, *, text=None, icon="NONE", emboss=True):
+    def operator(self, idname, *, text=None, icon="NONE", emboss=True, depress=False):
         self._icon(icon)
         group, name = idname.split(".")
         rna = getattr(getattr(bpy.ops, group), name).get_rna_type()
@@ -120,7 +120,7 @@ def test_directing_a_portrait(jobs_folder, gs, room, folder):
     portrait = gs.load(folder, name="Mara")
     context = context_for(portrait.object)
     words = drawn(gs, room, context)
-    assert {"GazeSplat", "New Portrait", "Eyes", "Motion", "Render", "Backend"} == set(words)
+    assert {"GazeSplat", "New Portrait", "Eyes", "Motion", "Layers", "One by One", "Render", "Backend"} <= set(words)
     assert "give the eyes a target" in said(words)
     assert "Mara" in words["Eyes"]
     portrait.look_at(bpy.context.scene.camera)

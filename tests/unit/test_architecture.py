@@ -84,10 +84,8 @@ def test_contract_is_standard_library_only(path):
 @each(files_in("backend"))
 def test_backend_needs_no_blender(path):
     assert not outside(path) & BLENDER
-    # Benchmarks measure motion too.
-    shared = PURE if path.is_relative_to(ROOT / "backend" / "bench") else ("gazesplat_addon.splat", "gazesplat_addon.rig")
     for name in inside(path):
-        assert within(name, "backend", *shared), name
+        assert within(name, "backend", *PURE), name
         # The zip leaves benchmarks out.
         assert path.is_relative_to(ROOT / "backend" / "bench") or not within(name, "backend.bench"), name
 

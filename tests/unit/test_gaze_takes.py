@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gazesplat.backend.contract.errors import GazeSplatError
-from gazesplat.gazesplat_addon.gaze import bake, blink, check, fixation, fixational, head, saccade, schedule, track
+from gazesplat.gazesplat_addon.gaze import bake, blink, check, fixation, fixational, head, presets, saccade, schedule, track
 from gazesplat.gazesplat_addon.gaze.states import DIRECTION_SHARES, STATES
 
 MINUTES_10 = 600.0
@@ -17,7 +18,7 @@ FPS = (24.0, 30.0, 60.0, 120.0)
 
 @pytest.fixture(scope="module")
 def takes() -> dict[str, schedule.Take]:
-    return {name: schedule.make_take(0.0, MINUTES_10, state=name, seed=11) for name in STATES}
+    return {name: schedule.make_take(0.0, MINUTES_10, preset=name, seed=11) for name in STATES}
 
 
 @pytest.fixture(scope="module")
@@ -166,18 +167,18 @@ def test_every_channel_rests_at_zero_at_both_ends(takes, state):
 @pytest.mark.parametrize("end_s", [0.01, 0.3, 1.0, 3.0])
 def test_short_ranges_work(end_s):
     for state in STATES:
-        take = schedule.make_take(0.0, end_s, state=state, seed=0)
+        take = schedule.make_take(0.0, end_s, preset=state, seed=0)
         assert all(curve.values[-1] == pytest.approx(0.0, abs=1e-9) for curve in take.curves.values())
 
 
 def test_a_range_need_not_start_at_zero():
-    take = schedule.make_take(100.0, 130.0, state="talking", seed=4)
+    take = schedule.make_take(100.0, 130.0, preset="talking", seed=4)
     assert all(c.times_s[0] == 100.0 and c.times_s[-1] == 130.0 for c in take.curves.values())
     assert len(take.blinks) and take.blinks.start_s.min() >= 100.0 and take.blinks.end_s.max() <= 130.0
 
 
 def test_same_seed_same_take_other_seed_another():
-    a, b, c = (schedule.make_take(0, 30, state="talking", seed=seed) for seed in (7, 7, 8))
+    a, b, c = (schedule.make_take(0, 30, preset="talking", seed=seed) for seed in (7, 7, 8))
     for name in a.curves:
         assert np.array_equal(a.curves[name].times_s, b.curves[name].times_s)
         assert np.array_equal(a.curves[name].values, b.curves[name].values)
@@ -185,7 +186,7 @@ def test_same_seed_same_take_other_seed_another():
 
 
 def test_generators_called_apart_give_the_take_made_at_once():
-    whole = schedule.make_take(0, 60, state="thinking", seed=9, head_propensity=0.7)
+    whole = schedule.make_take(0, 60, preset=replace(presets.of_state("thinking"), head_propensity=0.7), seed=9)
     gaze = schedule.saccade_curves(0, 60, seed=9, state="thinking")
     lids = schedule.blink_curves(0, 60, seed=9, state="thinking", saccades=gaze.saccades)
     turn = schedule.head_drift_curves(0, 60, seed=9, saccades=gaze.saccades, head_propensity=0.7)
@@ -297,7 +298,7 @@ def test_pupil_breathes():
 
 def test_ten_minutes_take_less_work_than_two_seconds():
     started = time.process_time()
-    take = schedule.make_take(0, MINUTES_10, state="reading", seed=1)
+    take = schedule.make_take(0, MINUTES_10, preset="reading", seed=1)
     for name, curve in take.curves.items():
         bake.bake(curve, fps=24, start_frame=1, tolerance=schedule.TOLERANCES[name])
     assert time.process_time() - started < 2.0
@@ -310,7 +311,7 @@ def test_ten_minutes_take_less_work_than_two_seconds():
     ("bad-rate", lambda: schedule.blink_curves(0, 5, seed=1, per_minute=-3)),
     ("bad-rate", lambda: schedule.blink_curves(0, 5, seed=1, per_minute=float("nan"))),
     ("bad-rate", lambda: schedule.blink_curves(0, 5, seed=1, per_minute=500)),
-    ("unknown-state", lambda: schedule.make_take(0, 5, state="dancing", seed=1)),
+    ("unknown-state", lambda: schedule.make_take(0, 5, preset="dancing", seed=1)),
     ("bad-seed", lambda: schedule.saccade_curves(0, 5, seed=-1)),
     ("bad-seed", lambda: schedule.saccade_curves(0, 5, seed=1.5)),
     ("bad-amount", lambda: schedule.head_drift_curves(0, 5, seed=1, head_propensity=2.0)),
