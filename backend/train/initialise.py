@@ -16,7 +16,7 @@ from .views import View
 
 GRID = 96               # voxels a side of the carved box
 INSIDE_SHARE = 0.94     # of the views that see a voxel must find it inside the mask: masks err now and then
-SEEN_SHARE = 0.3        # of the views must see it at all
+SEEN_SHARE = 0.6        # of the views must have it in their frame: near one end of an arc few see the air before them
 FACE_CLEARANCE_M = 0.02  # hull this near to the face is replaced by the face
 FACE_SHARE = 0.35       # of the splats lie on the face
 BOX_SHARE = 0.6         # half side of the box, of the distance between cameras and head
