@@ -9,13 +9,17 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from mathutils import Matrix
+from mathutils import Euler, Matrix
 
 from gazesplat.backend.contract.errors import GazeSplatError
 from gazesplat.gazesplat_addon.jobs import environment
 from gazesplat.gazesplat_addon.rig.pose import Pose
+from tests.portrait_files import write_portrait
 
 WIDTH, HEIGHT = 96, 80
+SIZE = {"head_count": 300, "sh_degree": 1}
+# Turned away from the camera: seen from the front, the made-up irises lie at one depth, and rounding would sort them.
+PLACE = Matrix.LocRotScale((0.01, 0.02, -0.01), Euler((0.05, -0.1, 0.2)), None)
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -24,6 +28,32 @@ def backend_python() -> Path:
         return environment.find_backend_python(environment.candidates())
     except GazeSplatError as error:
         pytest.skip(f"needs the backend: {error}")
+
+
+def engine_scene(gs, tmp_path: Path):
+    """Return a made-up portrait in an empty file that renders with the engine, seen by the photo's camera."""
+    backend_python()
+    portrait = gs.load(write_portrait(tmp_path / "Mara", **SIZE), name="Mara")
+    scene = bpy.context.scene
+    scene.render.engine = "GAZESPLAT"
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = WIDTH, HEIGHT, 100
+    scene.render.film_transparent = True
+    scene.render.image_settings.file_format = "OPEN_EXR"
+    scene.render.image_settings.color_mode, scene.render.image_settings.color_depth = "RGBA", "32"
+    scene.view_settings.view_transform = "Standard"
+    scene.render.dither_intensity = 0.0
+    portrait.look_at(None)
+    # The camera stays where the photo was taken when the portrait moves.
+    bpy.context.view_layer.update()
+    scene.camera.parent, scene.camera.matrix_world = None, scene.camera.matrix_world.copy()
+    portrait.root.matrix_world = PLACE
+    portrait.gaze = (6.0, -4.0)
+    return portrait
+
+
+def carrier_of(portrait) -> bpy.types.Object:
+    """Return the object that carries a portrait's splats."""
+    return next(part for part in portrait.root.children_recursive if part.get("gazesplat_part") == "splats")
 
 
 def rendered(tmp_path: Path, name: str = "frame") -> np.ndarray:

@@ -13,8 +13,8 @@ import struct
 from collections.abc import Mapping
 from typing import BinaryIO
 
-# Message types. Blender sends the first three, the worker answers with the others.
-HOLD, FORGET, DRAW = "hold", "forget", "draw"
+# Message types. Blender sends the first four, the worker answers with the others.
+HOLD, FORGET, DRAW, CANCEL = "hold", "forget", "draw", "cancel"
 HELLO, PICTURE, FAILED = "hello", "picture", "failed"
 
 ARRAYS = "arrays"                    # header field: [[name, format, shape], ...]

@@ -45,14 +45,28 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Ray:
+    """Where the rays of one sample begin and end, for every pixel alike.
+
+    pixel_px   (x, y) from the pixel's centre, pixels, y down
+    lens_m     (x, y) from the lens's centre, metres, y down
+    focus_m    distance along the view where all rays of a pixel meet
+    """
+
+    pixel_px: tuple[float, float] = (0.0, 0.0)
+    lens_m: tuple[float, float] = (0.0, 0.0)
+    focus_m: float = 1.0
+
+
+@dataclass(frozen=True)
 class _Drawn:
-    """The last frame, and what it was made from."""
+    """The last frame, where windows of it may be asked for, and what it was made from."""
 
     asked: list[Asked]
     posed: list[PosedSplats]
     view: tuple
     together: PosedSplats
-    frame: Frame
+    frame: Frame | None
 
 
 class FrameMaker:
@@ -62,9 +76,13 @@ class FrameMaker:
         self._threads = threads
         self._last: _Drawn | None = None
 
-    def draw(self, header: Mapping, portraits: Mapping[str, HeldPortrait]) -> Frame:
-        """Return the frame of a ``draw`` message (see docs/engine.md); KeyError or ValueError for a bad one."""
+    def draw(self, header: Mapping, portraits: Mapping[str, HeldPortrait], ray: Ray | None = None) -> Frame:
+        """Return the frame of a ``draw`` message (see docs/engine.md), along other rays than the pixels' centres'
+        where ``ray`` is given; KeyError or ValueError for a bad one.
+        """
         camera, asked = place(header, portraits)
+        if ray is not None:
+            camera = seen_along(camera, ray)
         settings = RenderSettings(**header.get("settings", {}))
         mattes = {str(name): tuple(codes) for name, codes in header.get("mattes", {}).items()}
         depth = bool(header.get("depth", False))
@@ -73,11 +91,12 @@ class FrameMaker:
         posed, changed = pose_all(asked, last)
         together = joined(posed)
         # A window's pixels differ from the whole picture's by some 1e-6: only who asks for it has frames that depend on the last.
-        if header.get("windows", False) and last is not None and changed is not None and last.view == view:
+        by_windows = header.get("windows", False)
+        if by_windows and last is not None and last.frame is not None and changed is not None and last.view == view:
             frame = redraw(last.frame, last.together, together, camera, settings, changed=changed, threads=self._threads, mattes=mattes)
         else:
             frame = render(together, camera, settings, threads=self._threads, depth=depth, mattes=mattes)
-        self._last = _Drawn(asked, posed, view, together, frame)
+        self._last = _Drawn(asked, posed, view, together, frame if by_windows else None)
         return frame
 
 
@@ -93,6 +112,23 @@ def place(header: Mapping, portraits: Mapping[str, HeldPortrait]) -> tuple[Camer
         pose = Pose({side: EyePose(*map(float, values)) for side, values in entry["eyes"].items()})
         asked.append(Asked(portraits[entry["digest"]], None if k == 0 else np.linalg.solve(to_world[0], matrix), eye_point(own), pose))
     return replace(camera, w2c=camera.w2c @ to_world[0]), asked
+
+
+def seen_along(camera: Camera, ray: Ray) -> Camera:
+    """Return the camera whose pixel centres see what ``ray`` sees: a point at ``focus_m`` stays where it is in the picture.
+
+    A lens is a camera that moves sideways and looks back at the plane of focus; where rays are parallel it leans.
+    """
+    w2c, cx, cy = camera.w2c.copy(), camera.cx - ray.pixel_px[0], camera.cy - ray.pixel_px[1]
+    x, y = ray.lens_m
+    if camera.orthographic:
+        w2c[0] += x / ray.focus_m * w2c[2]
+        w2c[1] += y / ray.focus_m * w2c[2]
+    else:
+        cx, cy = cx + camera.fx * x / ray.focus_m, cy + camera.fy * y / ray.focus_m
+    w2c[0, 3] -= x
+    w2c[1, 3] -= y
+    return replace(camera, w2c=w2c, cx=cx, cy=cy)
 
 
 def eye_point(camera: Camera) -> np.ndarray:

@@ -32,7 +32,8 @@ def unregister() -> None:
 
 def _listeners() -> list[tuple[list, object]]:
     on = bpy.app.handlers
-    return [(on.render_pre, _rest), *((handlers, _wake) for handlers in (on.render_post, on.render_cancel, on.render_complete, on.save_pre))]
+    ends = (on.render_post, on.render_cancel, on.render_complete, on.save_pre)
+    return [(on.render_pre, _rest), *((handlers, _wake) for handlers in ends)]
 
 
 @bpy.app.handlers.persistent

@@ -32,12 +32,13 @@ class SeenPortrait:
         return {"digest": self.splats.digest, "matrix": self.to_world.ravel().tolist(), "eyes": self.eyes}
 
 
-def seen_portraits(depsgraph: bpy.types.Depsgraph) -> list[SeenPortrait]:
+def seen_portraits(depsgraph: bpy.types.Depsgraph, held: dict | None = None) -> list[SeenPortrait]:
     """Return all portraits and plain splats that the depsgraph shows, instances included.
 
+    ``held`` keeps what has been read, for another moment of the same frame.
     Raises GazeSplatError for splats or files that are damaged.
     """
-    seen, held = [], {}
+    held, seen = {} if held is None else held, []
     for carrier, to_world in carriers.seen_carriers(depsgraph):
         name = carrier.original.name_full
         if name not in held:

@@ -8,10 +8,14 @@ import numpy as np
 from ...backend.contract.errors import GazeSplatError
 from .. import backend_status
 from . import idle_displays, interface, picture, settings
-from .portraits import SeenPortrait, seen_portraits
+from .exposures import Exposed, expose
 from .set_up import ENGINE
-from .view import View, view_of
 from .worker_client import Picture, RenderWorker
+
+# Pixels drawn at a time: 128 MiB of colour, and some of that again for each pass. 1080p and 4K are drawn whole.
+BAND_PIXELS = 1 << 23
+PROGRESS_S = 0.5          # how often an artist sees more samples
+PASS_NAMES = {"rgba": "Combined", "depth": "Depth"}
 
 _worker = RenderWorker()
 
@@ -43,41 +47,62 @@ class GazeSplatRenderEngine(bpy.types.RenderEngine):
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
         layer = depsgraph.view_layer_eval
-        camera = depsgraph.scene_eval.camera
-        view = view_of(camera, self.camera_model_matrix(camera) if camera is not None else None, depsgraph)
-        seen = seen_portraits(depsgraph)
-        wants = {"depth": layer.use_pass_z, "mattes": picture.MATTES if layer.gazesplat.use_pass_mattes else {}}
-        self.update_stats("", f"Drawing {len(seen)} portrait{'s' if len(seen) != 1 else ''}")
-        drawn = _worker.draw(backend_status.python(), request_of(view, seen, **wants), {one.splats.digest: one.splats for one in seen},
-                             self.test_break)
-        if drawn is not None:
-            self._deliver(depsgraph, view, drawn)
+        wanted = {"depth": layer.use_pass_z, "mattes": picture.MATTES if layer.gazesplat.use_pass_mattes else {},
+                  "film": _film(depsgraph.scene_eval)}
+        if not bpy.app.background:
+            wanted["progress_s"] = PROGRESS_S
+        pictures = expose(self, depsgraph)
+        for name in wanted["mattes"]:
+            self.add_pass(name, 1, "X", layer=layer.name)
+        for number, (view, exposed) in enumerate(pictures.items()):
+            portraits = len(exposed.moments[0].seen)
+            self.update_stats("", f"Drawing {portraits} portrait{'s' if portraits != 1 else ''}")
+            for top, height in bands(exposed.view.width, exposed.view.height):
+                if not self._draw_rows(exposed, layer.name, view, top, height, wanted):
+                    return
+                self.update_progress((number + (top + height) / exposed.view.height) / len(pictures))
 
-    def _deliver(self, depsgraph: bpy.types.Depsgraph, view: View, drawn: Picture) -> None:
-        background = None if depsgraph.scene_eval.render.film_transparent else background_of(depsgraph.scene_eval.world)
-        passes = {"Combined": picture.combined(drawn.arrays["rgba"], background)}
-        if "depth" in drawn.arrays:
-            passes["Depth"] = picture.depth_pass(drawn.arrays["depth"])
-        layer = depsgraph.view_layer_eval.name
-        for name in picture.MATTES:
-            if f"matte:{name}" in drawn.arrays:
-                passes[name] = drawn.arrays[f"matte:{name}"]
-                self.add_pass(name, 1, "X", layer=layer)
-        # Blender's pictures begin at the bottom.
-        rects = {name: np.ascontiguousarray(pixels[::-1], np.float32).ravel() for name, pixels in passes.items()}
-        result = self.begin_result(0, 0, view.width, view.height, layer=layer)
+    def _draw_rows(self, exposed: Exposed, layer: str, view: str, top: int, height: int, wanted: dict) -> bool:
+        """Draw some rows of a picture and hand them to Blender; return False when the artist has cancelled."""
+        # Blender counts rows from below.
+        result = self.begin_result(0, exposed.view.height - top - height, exposed.view.width, height, layer=layer, view=view)
+        drawn = None
         try:
-            for name, rect in rects.items():
-                result.layers[0].passes[name].rect.foreach_set(rect)
+            request = {**exposed.as_request(top, height), **wanted}
+            drawn = _worker.draw(backend_status.python(), request, exposed.portraits(), self.test_break,
+                                 lambda part: self._show(result, view, part))
+            if drawn is not None:
+                fill(result, view, drawn)
         finally:
             # A result that is begun and not ended brings Blender down.
-            self.end_result(result)
+            self.end_result(result, cancel=drawn is None)
+        return drawn is not None
+
+    def _show(self, result: bpy.types.RenderResult, view: str, drawn: Picture) -> None:
+        """Show fewer samples than there will be."""
+        fill(result, view, drawn)
+        self.update_result(result)
+        self.update_stats("", f"Sample {drawn.samples}")
 
 
-def request_of(view: View, seen: list[SeenPortrait], *, depth: bool, mattes: dict) -> dict:
-    """Return the ``draw`` message of a view. Rasteriser settings are those of the first portrait: a picture has one."""
-    return {"camera": view.camera, "portraits": [one.as_request() for one in seen], "settings": seen[0].settings if seen else {},
-            "depth": depth, "mattes": mattes}
+def fill(result: bpy.types.RenderResult, view: str, drawn: Picture) -> None:
+    """Write the arrays of a picture into Blender's passes."""
+    passes = result.layers[0].passes
+    for name, array in drawn.arrays.items():
+        pixels = picture.depth_pass(array) if name == "depth" else array
+        passes.find_by_name(PASS_NAMES.get(name, name.removeprefix("matte:")), view).rect.foreach_set(pixels.ravel())
+
+
+def bands(width: int, height: int) -> list[tuple[int, int]]:
+    """Cut a picture into runs of rows (first, number), each small enough for the memory of a modest machine."""
+    rows = max(1, BAND_PIXELS // width)
+    return [(top, min(rows, height - top)) for top in range(0, height, rows)]
+
+
+def _film(scene: bpy.types.Scene) -> dict:
+    """Return the ``film`` of a ``draw`` message."""
+    background = None if scene.render.film_transparent else background_of(scene.world).tolist()
+    return {"background": background, "bottom_up": True}
 
 
 def background_of(world: bpy.types.World | None) -> np.ndarray:

@@ -10,7 +10,19 @@ from mathutils import Matrix
 
 from ...backend.contract.errors import GazeSplatError
 
+_LEAST_FOCUS_M = 1e-3
 _BLENDER_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Lens:
+    """The opening of a camera: radius and distance of focus in metres; blades, rotation and squeeze as Blender names them."""
+
+    radius_m: float
+    focus_m: float
+    blades: int
+    rotation_rad: float
+    ratio: float
 
 
 @dataclass(frozen=True)
@@ -19,11 +31,18 @@ class View:
 
     camera          fields of ``backend.render.Camera``, cropped to the window
     width, height   of the window, pixels
+    lens            how it blurs what is not in focus, None for a pinhole
     """
 
     camera: dict
     width: int
     height: int
+    lens: Lens | None = None
+
+    def rows(self, top: int, height: int) -> dict:
+        """Return the camera of some rows of the picture, counted from above."""
+        left, upper, right, lower = self.camera["sensor"]
+        return {**self.camera, "h": height, "cy": self.camera["cy"] - top, "sensor": [left, upper - top, right, lower - top]}
 
 
 def frame_size(render: bpy.types.RenderSettings) -> tuple[int, int]:
@@ -45,9 +64,10 @@ def window(render: bpy.types.RenderSettings) -> tuple[int, int, int, int]:
     return left, height - high, right, height - low
 
 
-def view_of(camera: bpy.types.Object | None, to_world: Matrix, depsgraph: bpy.types.Depsgraph) -> View:
+def view_of(camera: bpy.types.Object | None, to_world: Matrix, depsgraph: bpy.types.Depsgraph, *, stereo_shift: float = 0.0) -> View:
     """Return the view of an evaluated camera; ``to_world`` is its matrix without scale.
 
+    stereo_shift is what one eye of a stereo camera adds to the lens's shift, in Blender's unit.
     Raises GazeSplatError ``no-camera`` or ``bad-camera``.
     """
     if camera is None or camera.type != "CAMERA":
@@ -67,8 +87,30 @@ def view_of(camera: bpy.types.Object | None, to_world: Matrix, depsgraph: bpy.ty
     # A perspective matrix carries the shift in the column of z, which looks backwards; a parallel one in the last.
     shift = projection[:2, 3] if parallel else -projection[:2, 2]
     left, top, right, bottom = window(render)
+    if stereo_shift and not parallel:
+        # Blender's shift is in sides of the frame that the sensor is fitted to; the focal length in pixels knows which.
+        sensor_mm = lens.sensor_height if lens.sensor_fit == "VERTICAL" else lens.sensor_width
+        shift[0] -= stereo_shift * projection[0, 0] * sensor_mm / lens.lens
     fields = {"w": right - left, "h": bottom - top, "fx": float(projection[0, 0] * width / 2), "fy": float(projection[1, 1] * height / 2),
               "cx": float(width / 2 * (1.0 + shift[0]) - left), "cy": float(height / 2 * (1.0 - shift[1]) - top),
               "w2c": (_BLENDER_TO_OPENCV @ np.linalg.inv(matrix)).tolist(), "near_m": float(lens.clip_start), "orthographic": parallel,
               "sensor": [-left, -top, width - left, height - top]}
-    return View(fields, right - left, bottom - top)
+    return View(fields, right - left, bottom - top, lens_of(camera, matrix))
+
+
+def lens_of(camera: bpy.types.Object, to_world: np.ndarray) -> Lens | None:
+    """Return the opening of an evaluated camera, None where everything is in focus."""
+    dof = camera.data.dof
+    if not dof.use_dof:
+        return None
+    # As Cycles has it: a parallel camera has no focal length, and one metre stands for it.
+    length_m = 1.0 if camera.data.type == "ORTHO" else 1e-3 * camera.data.lens
+    focus_m = dof.focus_distance
+    if dof.focus_object is not None:
+        target = np.array(dof.focus_object.matrix_world.translation)
+        bone = dof.focus_object.pose.bones.get(dof.focus_subtarget) if dof.focus_object.type == "ARMATURE" else None
+        if bone is not None:
+            target = np.array(dof.focus_object.matrix_world @ bone.matrix.translation)
+        focus_m = abs(float((target - to_world[:3, 3]) @ to_world[:3, 2]))
+    return Lens(length_m / (2.0 * dof.aperture_fstop), max(float(focus_m), _LEAST_FOCUS_M), dof.aperture_blades, dof.aperture_rotation,
+                dof.aperture_ratio)

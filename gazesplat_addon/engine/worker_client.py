@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ...backend.contract.errors import GazeSplatError
-from ...backend.contract.worker import DRAW, FAILED, FORGET, HELLO, HOLD, PICTURE, BrokenMessage, read_message, write_message
+from ...backend.contract.worker import CANCEL, DRAW, FAILED, FORGET, HELLO, HOLD, PICTURE, BrokenMessage, read_message, write_message
 from ..jobs.process import BACKEND, scrubbed_environment
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,10 @@ LOG_TAIL_BYTES = 2000
 
 @dataclass(frozen=True)
 class HeldSplats:
-    """A portrait to be sent once: ``arrays`` as in ``backend/worker/portraits.py``, ``rig`` the sidecar's JSON or None."""
+    """A portrait to be sent once: ``arrays`` as in ``backend/worker/portraits.py``, ``rig`` the sidecar's JSON or None.
+
+    Or the inverse of a view, ``arrays`` being its ``cube`` (see ``backend/worker/film.py``).
+    """
 
     digest: str
     arrays: Mapping[str, np.ndarray]
@@ -40,11 +43,12 @@ class HeldSplats:
 
 @dataclass(frozen=True)
 class Picture:
-    """An answer: arrays by name (see ``docs/engine.md``), the worker's seconds, and the bytes that were sent for it."""
+    """An answer: arrays by name (see ``docs/engine.md``), the worker's seconds, the bytes that were sent for it, and its samples."""
 
     arrays: Mapping[str, np.ndarray]
     seconds: float
     bytes_sent: int
+    samples: int = 1
 
 
 class WorkerDiedError(Exception):
@@ -85,16 +89,17 @@ class RenderWorker:
         return self._process.popen.pid if self._process is not None and self._process.popen.poll() is None else None
 
     def draw(self, python: Path, request: Mapping, portraits: Mapping[str, HeldSplats],
-             should_stop: Callable[[], bool] = lambda: False) -> Picture | None:
+             should_stop: Callable[[], bool] = lambda: False, show: Callable[[Picture], None] | None = None) -> Picture | None:
         """Return the picture of a ``draw`` request, or None when ``should_stop`` said so.
 
-        ``portraits`` holds all that the request names, by digest; only those that the worker lacks are sent. A worker
-        that dies is started again once. Raises GazeSplatError ``no-backend``, ``worker-died``, ``no-memory``.
+        ``portraits`` holds all that the request names, by digest; only those that the worker lacks are sent. ``show`` gets
+        the pictures of fewer samples that come before the last, if the request asks for any. A worker that dies is
+        started again once. Raises GazeSplatError ``no-backend``, ``worker-died``, ``no-memory``.
         """
         with self._lock:
             for last_try in (False, True):
                 try:
-                    return self._draw(self._running(python, should_stop), request, portraits, should_stop)
+                    return self._draw(self._running(python, should_stop), request, portraits, should_stop, show)
                 except WorkerDiedError as error:
                     log.warning("The render worker has ended: %s", error)
                     self._process = None
@@ -126,7 +131,7 @@ class RenderWorker:
         return self._process
 
     def _draw(self, process: _Process | None, request: Mapping, portraits: Mapping[str, HeldSplats],
-              should_stop: Callable[[], bool]) -> Picture | None:
+              should_stop: Callable[[], bool], show: Callable[[Picture], None] | None) -> Picture | None:
         if process is None:
             return None
         self._next_id += 1
@@ -145,16 +150,23 @@ class RenderWorker:
             sent += write_message(process.popen.stdin, {**request, "type": DRAW, "id": asked})
         except OSError as error:
             raise process.death() from error
-        # The answers to renders that were cancelled come first, and are dropped.
-        answer = _wait(process, lambda header: header.get("id") == asked, should_stop)
-        if answer is None:
-            return None
-        header, arrays = answer
-        if header["type"] == FAILED:
-            raise GazeSplatError.from_dict(header)
-        if header["type"] != PICTURE:
-            raise BrokenMessage(f"a message of the unknown type {header['type']!r}")
-        return Picture({name: np.asarray(array) for name, array in arrays.items()}, header["seconds"], sent)
+        while (answer := _wait(process, lambda header: header.get("id") == asked, should_stop)) is not None:
+            header, arrays = answer
+            if header["type"] == FAILED:
+                raise GazeSplatError.from_dict(header)
+            if header["type"] != PICTURE:
+                raise BrokenMessage(f"a message of the unknown type {header['type']!r}")
+            picture = Picture({name: np.asarray(array) for name, array in arrays.items()}, header["seconds"], sent, header["samples"])
+            if header["final"]:
+                return picture
+            if show is not None:
+                show(picture)
+        # What it still answers is dropped by the next render.
+        try:
+            write_message(process.popen.stdin, {"type": CANCEL, "id": asked})
+        except OSError as error:
+            raise process.death() from error
+        return None
 
 
 def _start(python: Path) -> _Process:

@@ -15,36 +15,30 @@ from mathutils import Euler, Matrix
 from gazesplat.gazesplat_addon import compat
 from gazesplat.gazesplat_addon.jobs import environment
 from gazesplat.gazesplat_addon.rig.pose import EyePose, Pose
-from tests.engine_pictures import HEIGHT, WIDTH, backend_python, db, display, encoded, photo_camera, pixels_of, reference, rendered
+from tests.engine_pictures import (
+    HEIGHT,
+    PLACE,
+    WIDTH,
+    backend_python,
+    carrier_of,
+    db,
+    display,
+    encoded,
+    engine_scene,
+    photo_camera,
+    pixels_of,
+    reference,
+    rendered,
+)
 from tests.portrait_files import write_portrait
 
-SIZE = {"head_count": 300, "sh_degree": 1}
 LEAST_DB = 70.0
-# Turned away from the camera: seen from the front, the made-up irises lie at one depth, and rounding would sort them.
-PLACE = Matrix.LocRotScale((0.01, 0.02, -0.01), Euler((0.05, -0.1, 0.2)), None)
 POSE = Pose.both(6.0, -4.0)
 
 
 @pytest.fixture
 def portrait(gs, clean, tmp_path):
-    """A made-up portrait in an empty file that renders with the engine, seen by the photo's camera."""
-    backend_python()
-    portrait = gs.load(write_portrait(tmp_path / "Mara", **SIZE), name="Mara")
-    scene = bpy.context.scene
-    scene.render.engine = "GAZESPLAT"
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = WIDTH, HEIGHT, 100
-    scene.render.film_transparent = True
-    scene.render.image_settings.file_format = "OPEN_EXR"
-    scene.render.image_settings.color_mode, scene.render.image_settings.color_depth = "RGBA", "32"
-    scene.view_settings.view_transform = "Standard"
-    scene.render.dither_intensity = 0.0
-    portrait.look_at(None)
-    # The camera stays where the photo was taken when the portrait moves.
-    bpy.context.view_layer.update()
-    scene.camera.parent, scene.camera.matrix_world = None, scene.camera.matrix_world.copy()
-    portrait.root.matrix_world = PLACE
-    portrait.gaze = (6.0, -4.0)
-    return portrait
+    return engine_scene(gs, tmp_path)
 
 
 @pytest.fixture
@@ -244,10 +238,6 @@ def test_other_refusals_are_said(portrait, capfd):
     assert "camera" in refused(capfd)
 
 
-def carrier_of(portrait):
-    return next(part for part in portrait.root.children_recursive if part.get("gazesplat_part") == "splats")
-
-
 def test_saved_file_renders_where_its_folder_is_not(portrait, tmp_path):
     before = rendered(tmp_path)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
@@ -257,13 +247,13 @@ def test_saved_file_renders_where_its_folder_is_not(portrait, tmp_path):
 
 
 def test_display_rests_during_the_render_and_only_then(portrait, room, monkeypatch, tmp_path):
-    engine, scene, faces, saved = room("gazesplat_addon.engine.render_engine"), bpy.context.scene, [], tmp_path / "during.blend"
+    engine, scene, faces, saved = room("gazesplat_addon.engine.exposures"), bpy.context.scene, [], tmp_path / "during.blend"
     seen_portraits = engine.seen_portraits
 
-    def spied(depsgraph):
+    def spied(depsgraph, held):
         faces.append(len(carrier_of(portrait).evaluated_get(depsgraph).data.polygons))
         bpy.ops.wm.save_as_mainfile(filepath=str(saved), copy=True)
-        return seen_portraits(depsgraph)
+        return seen_portraits(depsgraph, held)
 
     monkeypatch.setattr(engine, "seen_portraits", spied)
     for modifier in (carrier_of(portrait).modifiers[0], carrier_of(portrait).modifiers.new("Not ours", "TRIANGULATE")):
