@@ -88,6 +88,14 @@ def quaternions_of(matrices: np.ndarray) -> np.ndarray:
     return best / np.linalg.norm(best, axis=1, keepdims=True)
 
 
+def quaternion_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the quaternion product ``first * second`` wxyz, broadcast over rows: the turn ``second``, then ``first``."""
+    aw, ax, ay, az = np.moveaxis(np.asarray(first), -1, 0)
+    bw, bx, by, bz = np.moveaxis(np.asarray(second), -1, 0)
+    return np.stack([aw * bw - ax * bx - ay * by - az * bz, aw * bx + ax * bw + ay * bz - az * by,
+                     aw * by - ax * bz + ay * bw + az * bx, aw * bz + ax * by - ay * bx + az * bw], axis=-1)
+
+
 def decompose(factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return scales (N, 3) and quaternions wxyz (N, 4) of covariances M M^T given M (N, 3, 3)."""
     u, s, _ = np.linalg.svd(factors)

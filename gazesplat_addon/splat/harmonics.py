@@ -66,6 +66,31 @@ def turned_back(directions: np.ndarray, rotations: np.ndarray) -> np.ndarray:
     return np.einsum("nij,ni->nj", rotations, directions)
 
 
+def turned_coefficients(sh_rest: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return the coefficients (N, K, C), K = 0, 3, 8 or 15, of functions carried along by ``matrix`` (3, 3), float32.
+
+    A function f becomes g(d) = f(A^-1 d / |A^-1 d|): what an object's own matrix does to the colours of its splats. For
+    rotations, mirrorings and even scales that is exact. An uneven scale bends functions out of every finite degree: the result is
+    then the nearest function without its mean, which no K holds. LinAlgError for a matrix without an inverse.
+    """
+    if not sh_rest.shape[1]:
+        return np.asarray(sh_rest, np.float32)
+    degree = COEFFICIENTS.index(sh_rest.shape[1] + 1)
+    directions = _even_directions(256)
+    back = directions @ np.linalg.inv(np.asarray(matrix, np.float64)).T
+    carried = basis(back / np.linalg.norm(back, axis=1, keepdims=True), degree)
+    change = np.linalg.lstsq(basis(directions, degree), carried, rcond=None)[0][1:, 1:]
+    return np.einsum("kj,njc->nkc", change.astype(np.float32), sh_rest)
+
+
+def _even_directions(count: int) -> np.ndarray:
+    """Return unit directions (count, 3) spread evenly over the sphere (Fibonacci's spiral)."""
+    z = 1.0 - (2.0 * np.arange(count) + 1.0) / count
+    angle = np.arange(count) * np.pi * (3.0 - np.sqrt(5.0))
+    ring = np.sqrt(1.0 - z * z)
+    return np.stack([ring * np.cos(angle), ring * np.sin(angle), z], axis=1)
+
+
 def colours(splats: Splats, means: np.ndarray, eye_point_m: np.ndarray | None = None,
             rotations: np.ndarray | None = None, view_direction: np.ndarray | None = None) -> np.ndarray:
     """Return display-referred colours (N, 3) of splats at posed ``means`` (N, 3), never below 0, float32.
