@@ -14,7 +14,7 @@ from ...backend.contract.errors import GazeSplatError
 from .. import compat
 from ..rig.sidecar import PortraitRig, load_sidecar
 from ..splat.arrays import Splats
-from ..splat.ply import read_ply
+from ..splat.files import read_splats
 from . import camera, colour, eye_rig, render_settings, splat_object, store
 from .changes import Change, set_property
 
@@ -32,15 +32,15 @@ class PortraitFiles:
 
 
 def read_portrait(path: Path) -> PortraitFiles:
-    """Read a PLY, or the portrait.ply of a folder, with the sidecar beside it where there is one.
+    """Read a PLY or SPZ, or the portrait.ply of a folder, with the sidecar beside it where there is one.
 
-    Raises GazeSplatError ``no-file``, and what ``read_ply`` and ``load_sidecar`` raise.
+    Raises GazeSplatError ``no-file``, and what ``read_splats`` and ``load_sidecar`` raise.
     """
     path = Path(path)
     ply = path / PLY_NAME if path.is_dir() else path
     if not ply.is_file():
         raise GazeSplatError("no-file", f"There is no file {ply}.", "Choose a portrait.ply, or the folder it lies in.")
-    splats = read_ply(ply)
+    splats = read_splats(ply)
     if ply.name != PLY_NAME or not (ply.parent / SIDECAR_NAME).is_file():
         return PortraitFiles(ply, splats, None, None)
     rig, groups = load_sidecar(ply.parent, len(splats))

@@ -13,7 +13,7 @@ import itertools
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -30,6 +30,7 @@ MAX_DISTANCE = 1e9                   # from the origin, per axis
 OPACITY_MARGIN = 2.0 ** -24          # keeps the logit finite; half the last bit of float32 below 1
 BLOCK_ROWS = 8192                    # 2 MB of a degree-3 file: stays in the cache between the columns
 MAX_HEADER_BYTES = 1 << 20           # a usual header has 1.5 kB
+MAX_COMMENT = 240                    # some readers keep a line in 256 bytes
 MAX_COUNT = 2 ** 31 - 1              # Blender counts elements in 32 bits
 
 _TYPES = {"char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
@@ -102,8 +103,9 @@ def read_ply(path: Path | str) -> Splats:
         raise GazeSplatError("ply-unreadable", f"{path.name} cannot be read ({error.strerror or error}).",
                              "Check that the file exists and that you may open it.") from error
 
-def write_ply(path: Path | str, splats: Splats) -> None:
-    """Write splats as the standard 3DGS layout: float32, little endian, through a temporary name.
+
+def write_ply(path: Path | str, splats: Splats, comments: Sequence[str] = ()) -> None:
+    """Write splats as the standard 3DGS layout: float32, little endian, through a temporary name; ``comments`` go into the header.
 
     Normals are zero. SH degree 0 writes no ``f_rest`` at all, which viewers accept widely. Opacities are kept
     OPACITY_MARGIN away from 0 and 1, scales at MIN_SCALE or above, quaternions are normalised. The order is kept.
@@ -115,7 +117,8 @@ def write_ply(path: Path | str, splats: Splats) -> None:
     if not len(splats):
         raise GazeSplatError("ply-empty", f"There are no splats to write to {path.name}.", "Reconstruct the portrait again.")
     table, names = _table_of(splats, path.name)
-    header = "\n".join(["ply", "format binary_little_endian 1.0", f"element vertex {len(splats)}",
+    lines = [f"comment {_header_line(comment)}" for comment in comments]
+    header = "\n".join(["ply", "format binary_little_endian 1.0", *lines, f"element vertex {len(splats)}",
                         *(f"property float {name}" for name in names), "end_header\n"])
     temporary = path.with_name(path.name + ".part")
     try:
@@ -126,6 +129,12 @@ def write_ply(path: Path | str, splats: Splats) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _header_line(comment: str) -> str:
+    """Return a comment as one line of ascii that no reader takes for the header's end."""
+    words = comment.encode("ascii", "replace").decode().split()
+    return " ".join(words).replace("end_header", "end header")[:MAX_COMMENT]
 
 
 def _table_of(splats: Splats, file_name: str) -> tuple[np.ndarray, list[str]]:
