@@ -41,7 +41,7 @@ def drawn(splats: Splats, camera: Camera, backend: str, settings: RenderSettings
 def around(yaw_deg: float, width: int = 72, height: int = 80) -> Camera:
     """A camera that sees the whole synthetic head, swung about it."""
     camera = head_camera(width, height)
-    a = np.radians(yaw_deg - 20.0)
+    a = np.radians(20.0 - yaw_deg)
     turn = np.eye(4)
     turn[:2, :2] = [[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]
     return replace(camera, fx=0.7 * camera.fx, fy=0.7 * camera.fy, w2c=camera.w2c @ turn)
@@ -52,7 +52,7 @@ def views() -> list[View]:
     """Sixteen pictures of a synthetic head, all round its front, against a wall that changes."""
     splats, _ = head_splats(2500, seed=3)
     # Solid and smooth: grains smaller than a pixel are nothing that can be learnt.
-    splats = replace(splats, opacities=np.full(len(splats), 0.95, np.float32), scales=1.5 * splats.scales)
+    splats = replace(splats, opacities=np.full(len(splats), 0.95, np.float32), scales=np.clip(1.5 * splats.scales, 0.001, 0.006))
     random, out = np.random.default_rng(0), []
     for yaw in np.linspace(-50.0, 50.0, 16):
         rgba = drawn(splats, around(yaw), "numba", RenderSettings())
