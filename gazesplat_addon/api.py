@@ -17,13 +17,15 @@ from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.job import QUALITIES
 from . import backend_status, live_jobs, reconstruction
 from .gaze.inputs import check_seed
+from .live_follow import LiveFollow
 from .portrait import Portrait
 from .portrait import chosen as _chosen
 from .properties import GAZE_STATE_ITEMS, QUALITY_ITEMS, motion_preset_items
 from .reconstruction import Reconstruction
 from .scene import store
 
-__all__ = ["GAZE_STATE_ITEMS", "QUALITY_ITEMS", "Portrait", "Reconstruction", "load", "motion_preset_items", "portraits", "reconstruct"]
+__all__ = ["GAZE_STATE_ITEMS", "QUALITY_ITEMS", "LiveFollow", "Portrait", "Reconstruction", "load", "motion_preset_items", "portraits",
+           "reconstruct"]
 
 
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
@@ -123,6 +125,12 @@ def doctor() -> dict:
 def chosen(active: bpy.types.Object | None, *, scene: bpy.types.Scene) -> Portrait | None:
     """Return the portrait of the active object, else the scene's only one, else None."""
     return _chosen(active, scene)
+
+
+def portrait_of(part: bpy.types.Object) -> Portrait | None:
+    """Return the portrait that an object is a part of, or None."""
+    root = store.root_of(part)
+    return Portrait(root) if root is not None else None
 
 
 def watcher_and_target(active: bpy.types.Object | None, selected: Iterable[bpy.types.Object], *,

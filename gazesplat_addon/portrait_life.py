@@ -12,6 +12,7 @@ from .portrait_layers import Layers
 from .scene import events
 
 if TYPE_CHECKING:
+    from .live_follow import LiveFollow
     from .motion_check import MotionCheck
 
 
@@ -91,6 +92,15 @@ class Life:
     def clear_events(self) -> int:
         """Remove this portrait's event markers; return how many there were."""
         return events.clear(self.require_parts(), self.scene)
+
+    def live_follow(self, *, seed: int = 0, preset: str = "listening", attention: float = 0.85) -> LiveFollow:
+        """Return a session in which the eyes follow a point that you give as time passes, and which can be kept as keys.
+
+        This is what the panel's Follow Live does; from a script: ``follow.step(dt_s, point)`` as often as you like,
+        ``follow.start_recording()``, ``follow.keep(start=1)``, ``follow.stop()``.
+        """
+        from .live_follow import LiveFollow
+        return LiveFollow(self, seed=seed, preset=preset, attention=attention)
 
     def check_motion(self, *, start: float | None = None, end: float | None = None, report: str | Path | None = None) -> MotionCheck:
         """Measure the motion that is played, keys of every kind and the head included, against published norms.

@@ -50,6 +50,8 @@ class GazeSplatSceneSettings(bpy.types.PropertyGroup):
     motion_preset: bpy.props.EnumProperty(name="Preset", items=motion_preset_items, description="How the person is there")
     state: bpy.props.EnumProperty(name="State", items=GAZE_STATE_ITEMS, default="listening",
                                   description="What the person is doing decides how often and how far the eyes move")
+    attention: bpy.props.FloatProperty(name="Attention", default=0.85, min=0.0, max=1.0, subtype="FACTOR",
+                                       description="How snappily the eyes follow live: 0 drifts over gently, 1 darts at once")
     blinks_per_minute: bpy.props.FloatProperty(name="Blinks per Minute", default=17.0, min=0.0, max=90.0, soft_max=40.0,
                                                description="People at rest blink 17 times a minute, talking 26, reading 4.5")
 

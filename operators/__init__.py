@@ -18,6 +18,7 @@ from .drop_portrait import GAZESPLAT_FH_portrait
 from .examine_backend import GAZESPLAT_OT_examine_backend
 from .import_portrait import GAZESPLAT_OT_import_portrait
 from .import_result import GAZESPLAT_OT_import_result
+from .live_follow import GAZESPLAT_OT_live_follow
 from .look_at_camera import GAZESPLAT_OT_look_at_camera
 from .look_at_nothing import GAZESPLAT_OT_look_at_nothing
 from .look_at_object import GAZESPLAT_OT_look_at_object
@@ -41,6 +42,7 @@ CLASSES = (
     GAZESPLAT_OT_look_at_object,
     GAZESPLAT_OT_look_at_camera,
     GAZESPLAT_OT_look_at_nothing,
+    GAZESPLAT_OT_live_follow,
     GAZESPLAT_OT_animate,
     GAZESPLAT_OT_add_saccades,
     GAZESPLAT_OT_add_blinks,

@@ -26,6 +26,11 @@ class GAZESPLAT_PT_eyes(PortraitPanel, bpy.types.Panel):
         row.operator("gazesplat.look_at_camera", text="Camera", icon="CAMERA_DATA")
         row.operator("gazesplat.look_at_object", text="Selected", icon="OBJECT_DATA")
         row.operator("gazesplat.look_at_nothing", text="Nothing", icon="X")
+        row = layout.row(align=True)
+        row.operator_context = "INVOKE_DEFAULT"
+        row.operator("gazesplat.live_follow", text="Follow Mouse", icon="MOUSE_MOVE").what = "CURSOR"
+        row.operator("gazesplat.live_follow", text="Follow You", icon="VIEW_CAMERA").what = "VIEW"
+        layout.prop(context.scene.gazesplat, "attention", slider=True)
         layout.use_property_split = True
         for constraint in gaze.constraints if gaze is not None else ():
             if constraint.type == "COPY_LOCATION":

@@ -139,6 +139,28 @@ def look_at(root: bpy.types.Object, target: bpy.types.Object | Sequence[float] |
     root.update_tag()
 
 
+def kept_target(root: bpy.types.Object) -> dict:
+    """Return what ``restore_target`` needs to bring the present target back."""
+    gaze = store.part_of(root, store.GAZE)
+    kept = {"location": gaze.location.copy(), "look_at": float(root["look_at"]), "to": None}
+    for constraint in gaze.constraints:
+        if constraint.name.startswith(TARGET_CONSTRAINT):
+            if constraint.type == "COPY_LOCATION":
+                kept["to"] = (constraint.target, constraint.subtarget)
+            else:
+                kept["to"] = (Vector((constraint.min_x, constraint.min_y, constraint.min_z)), "")
+    return kept
+
+
+def restore_target(root: bpy.types.Object, kept: dict) -> None:
+    """Bring a target of ``kept_target`` back."""
+    gaze = store.part_of(root, store.GAZE)
+    target, bone = kept["to"] or (gaze, "")
+    look_at(root, target, bone)
+    gaze.location, root["look_at"] = kept["location"], kept["look_at"]
+    root.update_tag()
+
+
 def target_position(root: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Vector:
     """Return where the eyes are asked to look, in the world."""
     return store.part_of(root, store.GAZE).evaluated_get(depsgraph).matrix_world.translation.copy()
