@@ -11,16 +11,21 @@ from dataclasses import asdict
 from pathlib import Path
 
 import bpy
+import numpy as np
+from mathutils import Vector
 
 from ..backend.contract.errors import GazeSplatError
 from . import preferences
-from .gaze import blink, head, inputs, presets, pupil, schedule
+from .gaze import blink, head, inputs, presets, pupil, schedule, track
+from .gaze.keys import from_slopes
 from .gaze.presets import MotionPreset
 from .gaze.saccade import Saccades
 from .gaze.schedule import Take
 from .gaze.states import GazeState, state_named
-from .scene import actions, layers, store
+from .scene import actions, eye_rig, layers, store
 
+# Keys that switch between targets are the artist's, in a group of their own.
+TARGETS_GROUP = "Gaze Targets"
 # Whoever is looked at stands this near or far, as far as the generators care.
 _NEAREST_M, _FARTHEST_M = 0.2, 50.0
 # A stretch between two edited ones that is shorter than this is left at rest: nothing can begin and end in it.
@@ -65,6 +70,36 @@ def add_pupil_life(root: bpy.types.Object, scene: bpy.types.Scene, *, seed: int,
                    share: float = pupil.HIPPUS_SHARE, keep_edits: bool = True) -> int:
     """Write the slow breathing of the pupils and return how many keys were made."""
     return _write(root, scene, "pupils", {"share": share}, seed, start, end, keep_edits)
+
+
+def look_at_list(root: bpy.types.Object, scene: bpy.types.Scene, targets: list[tuple[float, object, str]]) -> int:
+    """Let the eyes go from target to target (frame, object or point or None, bone), in order of time; return how many keys were made.
+
+    Each target is a constraint on top of the one before, whose influence is keyed: up in the time of a saccade, or gently where the
+    eyes go home (None).
+    """
+    gaze, fps = store.part_of(root, store.GAZE), fps_of(scene)
+    eye_rig.forget_targets(gaze)
+    made, before = 0, None
+    for number, (frame, target, bone) in enumerate(targets):
+        constraint = eye_rig.add_target(gaze, target, bone, f"{eye_rig.TARGET_CONSTRAINT} {number + 1:02d}")
+        where = eye_rig.target_point(gaze, target, bone)
+        if number:
+            angle_deg = np.degrees(Vector(before - _eyes_at(root)).angle(where - _eyes_at(root), 0.0))
+            step = track.attention_step(angle_deg, gentle=target is None)
+            frames = np.array([targets[0][0] - 1.0, *(frame + step.times_s * fps)])
+            new = from_slopes(frames, np.array([0.0, *step.values]), np.array([0.0, *(step.slopes / fps)]))
+            actions.replace_range(gaze, eye_rig.influence_path(constraint), 0, new, ease_frames=0.0, group=TARGETS_GROUP,
+                                  key_type="KEYFRAME")
+            made += len(new)
+        before = where
+    root["look_at"] = 1.0
+    root.update_tag()
+    return made
+
+
+def _eyes_at(root: bpy.types.Object) -> Vector:
+    return store.part_of(root, store.HEAD).matrix_world.translation
 
 
 def animate(root: bpy.types.Object, scene: bpy.types.Scene, preset: MotionPreset, *, seed: int, start: float | None = None,

