@@ -99,7 +99,8 @@ def _reconstruct(argv: list[str]) -> int:
 
 def _refit(argv: list[str]) -> int:
     from ..gazesplat_addon.splat import linear_refit
-    from ..gazesplat_addon.splat.ply import read_ply, write_ply
+    from ..gazesplat_addon.splat.files import read_splats
+    from ..gazesplat_addon.splat.ply import write_ply
 
     parser = argparse.ArgumentParser(prog="backend refit", description=(
         "Fit a splat file's colours so that decoding every splat and blending linear light gives the picture that was fitted."))
@@ -119,7 +120,7 @@ def _refit(argv: list[str]) -> int:
             _say((job / paths.RESULT / result.METRICS).read_text("utf-8"), sys.stdout)
             made = job / paths.RESULT / result.LINEAR
             if out.suffix == ".ply":
-                splats = read_ply(ply)
+                splats = read_splats(ply)
                 write_ply(out, linear_refit.load_refit(made, splats).applied(splats))
             else:
                 made.replace(out)

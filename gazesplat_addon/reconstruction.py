@@ -13,6 +13,7 @@ import bpy
 
 from ..backend.contract import paths
 from ..backend.contract.errors import GazeSplatError
+from ..backend.contract.result import REFIT
 from . import preferences
 from .jobs import environment, registry
 from .jobs.folder import create_job
@@ -34,6 +35,10 @@ class Reconstruction:
 
     def __repr__(self) -> str:
         return f"<Reconstruction {self.id!r} {self.state} {self.progress:.0%}>"
+
+    def start(self, python: Path) -> None:
+        """Start the backend with its Python."""
+        self._job.start(python)
 
     @property
     def id(self) -> str:
@@ -180,11 +185,11 @@ def start(photo: Path, *, kind: str = "selfie", quality: str, device: str = "aut
     python = environment.find_backend_python(preferences.backend_places())
     folder = create_job(preferences.jobs_folder(), kind, photo, quality=quality, device=device, seed=seed, options=options,
                         versions={"blender": bpy.app.version_string})
-    job = Job(folder)
-    job.start(python)
-    return Reconstruction(job)
+    reconstruction = Reconstruction(Job(folder))
+    reconstruction.start(python)
+    return reconstruction
 
 
 def known() -> list[Reconstruction]:
     """Return every reconstruction in the jobs folder, oldest first, whoever started it."""
-    return [Reconstruction(job) for job in registry.list_jobs(preferences.jobs_folder())]
+    return [Reconstruction(job) for job in registry.list_jobs(preferences.jobs_folder()) if job.spec.kind != REFIT]

@@ -26,6 +26,7 @@ from .mark_events import GAZESPLAT_OT_mark_events
 from .mute_layer import GAZESPLAT_OT_mute_layer
 from .open_log import GAZESPLAT_OT_open_log
 from .reconstruct import GAZESPLAT_OT_reconstruct
+from .refit_linear import GAZESPLAT_OT_refit_linear
 from .remove_job import GAZESPLAT_OT_remove_job
 from .reseed_layer import GAZESPLAT_OT_reseed_layer
 from .set_up_render import GAZESPLAT_OT_set_up_render
@@ -55,6 +56,7 @@ CLASSES = (
     GAZESPLAT_OT_mark_events,
     GAZESPLAT_OT_check_motion,
     GAZESPLAT_OT_set_up_render,
+    GAZESPLAT_OT_refit_linear,
     GAZESPLAT_OT_examine_backend,
 )
 

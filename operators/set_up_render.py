@@ -18,6 +18,11 @@ class GAZESPLAT_OT_set_up_render(PortraitVerb, bpy.types.Operator):
         ("eevee", "EEVEE", "Nearly as exact and fast on a GPU; portraits sort as a whole"),
         ("gazesplat", "GazeSplat", "Exact and fast without a GPU, portraits only; needs the extension and its backend to render")))
 
+    colour_mode: bpy.props.EnumProperty(name="Colour", default="exact", description="How splats and the scene come together", items=(
+        ("exact", "Exact", "The fitted colours to the last bit; a compositor group decodes the whole picture, other things need "
+                           "a layer of their own"),
+        ("scene-linear", "Scene-linear", "Sits beside other things in any scene, without a compositor; colours are refitted for it")))
+
     def run(self, context: bpy.types.Context) -> str:
-        changes = chosen_portrait(context).setup_render(engine=self.engine)
+        changes = chosen_portrait(context).setup_render(engine=self.engine, colour_mode=self.colour_mode)
         return f"Render set up, {len(changes)} settings changed: " + "; ".join(changes) if changes else "The render was set up already"

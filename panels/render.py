@@ -21,7 +21,14 @@ class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
         self.layout.label(text="Set up for")
         row = self.layout.row(align=True)
         for engine, name in (("cycles", "Cycles"), ("eevee", "EEVEE"), ("gazesplat", "GazeSplat")):
-            row.operator("gazesplat.set_up_render", text=name).engine = engine
+            button = row.operator("gazesplat.set_up_render", text=name)
+            button.engine, button.colour_mode = engine, "exact"
+        row = self.layout.row(align=True)
+        for engine, name in (("cycles", "Cycles, Scene-linear"), ("eevee", "EEVEE, Scene-linear")):
+            button = row.operator("gazesplat.set_up_render", text=name)
+            button.engine, button.colour_mode = engine, "scene-linear"
+        if not render_settings.refitted(context.scene):
+            self.layout.operator("gazesplat.refit_linear")
         problems = render_settings.render_problems(context.scene)
         for problem in problems:
             sentence(self.layout, context, problem, icon="ERROR")

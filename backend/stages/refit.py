@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...gazesplat_addon.rig.sidecar import load_sidecar
 from ...gazesplat_addon.splat.linear_refit import save_refit
-from ...gazesplat_addon.splat.ply import read_ply
+from ...gazesplat_addon.splat.files import read_splats
 from ..context import JobContext
 from ..contract import result
 from ..model import linear_refit
@@ -29,7 +29,7 @@ def refit_beside(ply: Path, out: Path, context: JobContext) -> dict:
 
     It is read from disk, so that what is refitted is what others will read.
     """
-    splats = read_ply(ply)
+    splats = read_splats(ply)
     rig, groups = load_sidecar(ply.parent, len(splats)) if (ply.parent / result.JSON).is_file() else (None, None)
     judges = linear_refit.make_views(splats, groups, rig, linear_refit.JUDGED_VIEWS, judged=True)
     views = linear_refit.make_views(splats, groups, rig, linear_refit.VIEWS,

@@ -11,6 +11,7 @@ SCALE = "scale"                 # FLOAT_VECTOR, standard deviations, metres
 ROTATION = "rotation"           # QUATERNION wxyz, local axes -> object
 HARMONIC = "radiance:sh_{}"     # FLOAT_VECTOR, rgb of coefficient 0..14 of degrees 1..3
 
+LINEAR = "gs_linear"            # FLOAT_COLOR: as BASE, refitted for blending linear light (splat/linear_refit.py); may be missing
 GROUP = "gs_group"              # INT: which part of the portrait, see rig/parts.py
 FACTORS = ("gs_m1", "gs_m2", "gs_m3")  # FLOAT_VECTOR columns of M, covariance = M M^T, as posed
 SHADE = "gs_shade"              # FLOAT_VECTOR: logarithm of the pose's shading, 0 where nothing changes

@@ -23,7 +23,7 @@ from .harmonics import harmonics_group
 from .library import new_group
 from .view_discs import view_discs_group
 
-VERSION = 1
+VERSION = 2
 GROUP_NAME = "GazeSplat Portrait"
 
 
@@ -95,7 +95,11 @@ def _build(b: Builder, degree: int, eyes: Mapping[str, EyeRig]) -> None:
     b.input("Viewport Material", "Material")
     given = b.group_inputs()
 
-    geometry, columns = given["Geometry"], factor_columns(b)
+    cheap = b.node("FunctionNodeBooleanMath", b.node("GeometryNodeIsViewport"), given["Exact in Viewport"], operation="NIMPLY")
+    # The discs of the viewport blend nothing: they show the colours that were fitted.
+    blends_light = b.node("FunctionNodeBooleanMath", given["Scene Linear"], cheap, operation="NIMPLY")
+    geometry = b.switch(blends_light, _refitted(b, given["Geometry"]), given["Geometry"], "GEOMETRY")
+    columns = factor_columns(b)
     if eyes:
         geometry = posed_points(b, geometry, given, eyes)
         columns = tuple(b.attribute(name, "FLOAT_VECTOR") for name in attributes.FACTORS)
@@ -112,7 +116,6 @@ def _build(b: Builder, degree: int, eyes: Mapping[str, EyeRig]) -> None:
     resolution = b.vector(given["Resolution X"], given["Resolution Y"], 0.0)
     exact = b.group(ewa_quads_group(), {**splat, **view, **settings, "Colour": colour, "Resolution": resolution})
     discs = b.group(view_discs_group(), {**splat, "Colour": disc_colour, "Material": given["Viewport Material"]})
-    cheap = b.node("FunctionNodeBooleanMath", b.node("GeometryNodeIsViewport"), given["Exact in Viewport"], operation="NIMPLY")
     b.finish({"Geometry": b.switch(cheap, discs["Geometry"], exact["Geometry"], "GEOMETRY")})
 
 
@@ -122,6 +125,13 @@ def factor_columns(b: Builder) -> tuple[Value, Value, Value]:
     sx, sy, sz = b.attribute(attributes.SCALE, "FLOAT_VECTOR").xyz()
     axes = (b.vector(sx, 0.0, 0.0), b.vector(0.0, sy, 0.0), b.vector(0.0, 0.0, sz))
     return tuple(b.node("FunctionNodeRotateVector", axis, rotation) for axis in axes)
+
+
+def _refitted(b: Builder, points: Value) -> Value:
+    """Return the points with the base that was refitted for blending linear light, where they have one."""
+    refit = b.outputs("GeometryNodeInputNamedAttribute", attributes.LINEAR, data_type="FLOAT_COLOR")
+    base = b.switch(refit["Exists"], refit["Attribute"], b.attribute(attributes.BASE, "FLOAT_COLOR"), "RGBA")
+    return b.store(points, attributes.BASE, base, "FLOAT_COLOR")
 
 
 def _shown_colour(b: Builder, camera: Mapping[str, Value], base: Value, degree: int, *, posed: bool) -> dict[str, Value]:

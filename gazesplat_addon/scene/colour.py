@@ -4,8 +4,8 @@
 Splats are fitted and blended in display-referred sRGB, Blender blends and views scene-linear light.
 *Exact*: the engine blends the raw values, and a compositor group decodes the finished picture with the
 inverse of the view, so that after the view the fitted values are back. *Scene-linear*: each splat's colour is
-decoded before blending; it needs no compositor and sits in any scene, but where many films overlap it is
-brighter than the fit.
+decoded before blending; it needs no compositor and sits in any scene. Colours that were refitted for it
+(splat/linear_refit.py) give nearly the fitted picture; without them it comes out brighter where many films overlap.
 """
 from __future__ import annotations
 

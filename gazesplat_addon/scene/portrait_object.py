@@ -15,6 +15,7 @@ from .. import compat
 from ..rig.sidecar import PortraitRig, load_sidecar
 from ..splat.arrays import Splats
 from ..splat.files import read_splats
+from ..splat.linear_refit import LinearRefit, load_refit, path_beside
 from . import camera, colour, eye_rig, render_settings, splat_object, store
 from .changes import Change, set_property
 
@@ -23,28 +24,30 @@ PLY_NAME, SIDECAR_NAME = "portrait.ply", "portrait.json"
 
 @dataclass(frozen=True)
 class PortraitFiles:
-    """What lies in a portrait's folder; ``groups`` and ``rig`` are None for a plain splat."""
+    """What lies in a portrait's folder; ``groups`` and ``rig`` are None for a plain splat, ``refit`` where none was made."""
 
     ply: Path
     splats: Splats
     groups: np.ndarray | None
     rig: PortraitRig | None
+    refit: LinearRefit | None
 
 
 def read_portrait(path: Path) -> PortraitFiles:
     """Read a PLY or SPZ, or the portrait.ply of a folder, with the sidecar beside it where there is one.
 
-    Raises GazeSplatError ``no-file``, and what ``read_splats`` and ``load_sidecar`` raise.
+    Raises GazeSplatError ``no-file``, and what ``read_splats``, ``load_refit`` and ``load_sidecar`` raise.
     """
     path = Path(path)
     ply = path / PLY_NAME if path.is_dir() else path
     if not ply.is_file():
         raise GazeSplatError("no-file", f"There is no file {ply}.", "Choose a portrait.ply, or the folder it lies in.")
     splats = read_splats(ply)
+    refit = load_refit(path_beside(ply), splats)
     if ply.name != PLY_NAME or not (ply.parent / SIDECAR_NAME).is_file():
-        return PortraitFiles(ply, splats, None, None)
+        return PortraitFiles(ply, splats, None, None, refit)
     rig, groups = load_sidecar(ply.parent, len(splats))
-    return PortraitFiles(ply, splats, groups, rig)
+    return PortraitFiles(ply, splats, groups, rig, refit)
 
 
 def load_portrait(path: Path, *, name: str | None = None, scene: bpy.types.Scene | None = None) -> bpy.types.Object:
@@ -81,7 +84,7 @@ def reload_portrait(root: bpy.types.Object) -> None:
     if {side for side, kind in store.EYES.items() if kind in parts} != set(eyes):
         raise GazeSplatError("rig-changed", f"The files of {root.name} no longer have the same eyes.",
                              "Delete the portrait and load it again.")
-    splat_object.replace_splats(store.part_of(root, store.SPLATS), files.splats, files.groups, files.rig)
+    splat_object.replace_splats(store.part_of(root, store.SPLATS), files.splats, files.groups, files.rig, files.refit)
     if files.rig is not None:
         eye_rig.place_head(parts[store.HEAD], files.rig)
         eye_rig.place_below_head(parts[store.SPLATS], files.rig, Matrix())
@@ -126,7 +129,8 @@ def frame_photo(root: bpy.types.Object, scene: bpy.types.Scene) -> list[Change]:
 
 
 def _make_parts(root: bpy.types.Object, files: PortraitFiles, collection: bpy.types.Collection) -> None:
-    carrier = splat_object.create_splat_object(f"{root.name}.splats", files.splats, files.groups, files.rig, collection=collection)
+    carrier = splat_object.create_splat_object(f"{root.name}.splats", files.splats, files.groups, files.rig, refit=files.refit,
+                                               collection=collection)
     store.tag_part(carrier, store.SPLATS)
     if files.rig is None:
         carrier.parent = root

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import compat
+from ..nodes.attributes import LINEAR
 from . import colour, store
 from .changes import Change, set_property, shown
 
@@ -66,12 +67,25 @@ def render_problems(scene: bpy.types.Scene) -> list[str]:
     mode = colour.colour_mode(scene)
     if mode is None:
         problems.append("The scene's colour settings do not fit its splats: set up the render again.")
+    elif mode == colour.SCENE_LINEAR:
+        problems += [f"{root.name} has no colours for linear light and comes out brighter: refit it, or choose exact colour."
+                     for root in roots if not _is_refitted(root)]
     elif mode == colour.EXACT:
         problems += colour.exact_colour_problems(scene)
         if _shows_other_things(scene):
             problems.append("Exact colour decodes the whole picture: render other objects in a view layer of their own, "
                             "or choose scene-linear colour.")
     return problems
+
+
+def refitted(scene: bpy.types.Scene) -> bool:
+    """Return whether all splats of the scene have colours for blending linear light."""
+    return all(map(_is_refitted, store.splat_roots_in(scene)))
+
+
+def _is_refitted(root: bpy.types.Object) -> bool:
+    mesh = store.splats_of(root)
+    return mesh is None or LINEAR in mesh.attributes
 
 
 def _wanted_settings(scene: bpy.types.Scene, engine: str, transparent: bool | None) -> list[tuple]:

@@ -14,6 +14,7 @@ from ..nodes.library import VERSION_KEY
 from ..nodes.portrait import portrait_tree
 from ..rig.sidecar import PortraitRig
 from ..splat.arrays import Splats
+from ..splat.linear_refit import LinearRefit
 from .drivers import drive, scene_variable
 from .kept_rig import keep_rig
 from .material import disc_material, splat_material
@@ -26,7 +27,7 @@ _KEPT_INPUTS = ("Exact in Viewport", "Sort", "Scene Linear", "Alpha Cap", "Low P
 _FIELDS = {"FLOAT": "value", "INT": "value", "FLOAT_VECTOR": "vector", "FLOAT_COLOR": "color", "QUATERNION": "value"}
 
 
-def create_carrier(name: str, splats: Splats, groups: np.ndarray | None = None) -> bpy.types.Mesh:
+def create_carrier(name: str, splats: Splats, groups: np.ndarray | None = None, refit: LinearRefit | None = None) -> bpy.types.Mesh:
     """Return a mesh with one vertex a splat and the attributes of ``nodes/attributes.py``; groups (N,) integers."""
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(len(splats))
@@ -39,14 +40,16 @@ def create_carrier(name: str, splats: Splats, groups: np.ndarray | None = None) 
         _add_attribute(mesh, attributes.HARMONIC.format(index), "FLOAT_VECTOR", splats.sh_rest[:, index])
     if groups is not None:
         _add_attribute(mesh, attributes.GROUP, "INT", groups)
+    if refit is not None:
+        _add_attribute(mesh, attributes.LINEAR, "FLOAT_COLOR", np.concatenate([refit.colours, refit.opacities[:, None]], axis=1))
     mesh.update()
     return mesh
 
 
 def create_splat_object(name: str, splats: Splats, groups: np.ndarray | None = None, rig: PortraitRig | None = None, *,
-                        collection: bpy.types.Collection) -> bpy.types.Object:
+                        refit: LinearRefit | None = None, collection: bpy.types.Collection) -> bpy.types.Object:
     """Return an object that shows the splats, linked to ``collection``; ``rig`` brings the inputs of its eyes."""
-    carrier = bpy.data.objects.new(name, create_carrier(name, splats, groups))
+    carrier = bpy.data.objects.new(name, create_carrier(name, splats, groups, refit))
     keep_rig(carrier.data, rig)
     collection.objects.link(carrier)
     modifier = carrier.modifiers.new(MODIFIER, "NODES")
@@ -54,12 +57,13 @@ def create_splat_object(name: str, splats: Splats, groups: np.ndarray | None = N
     return carrier
 
 
-def replace_splats(carrier: bpy.types.Object, splats: Splats, groups: np.ndarray | None, rig: PortraitRig | None) -> None:
+def replace_splats(carrier: bpy.types.Object, splats: Splats, groups: np.ndarray | None, rig: PortraitRig | None,
+                   refit: LinearRefit | None = None) -> None:
     """Give a carrier other splats and a new tree; the settings on its modifier stay."""
     modifier = next(m for m in carrier.modifiers if m.type == "NODES" and m.node_group is not None and VERSION_KEY in m.node_group)
     settings = {name: compat.get_modifier_input(modifier, name) for name in _KEPT_INPUTS}
     old_mesh, old_tree = carrier.data, modifier.node_group
-    carrier.data = create_carrier(old_mesh.name, splats, groups)
+    carrier.data = create_carrier(old_mesh.name, splats, groups, refit)
     keep_rig(carrier.data, rig)
     for curve in [c for c in carrier.animation_data.drivers if c.data_path.startswith(f'modifiers["{modifier.name}"]')]:
         carrier.animation_data.drivers.remove(curve)

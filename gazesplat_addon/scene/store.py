@@ -83,6 +83,12 @@ def display_modifier(root: bpy.types.Object) -> bpy.types.NodesModifier | None:
     return None
 
 
+def splats_of(root: bpy.types.Object) -> bpy.types.Mesh | None:
+    """Return the mesh that carries the splats, or None if the artist has deleted it."""
+    carrier = parts_of(root).get(SPLATS)
+    return carrier.data if carrier is not None else None
+
+
 def new_collection(name: str, scene: bpy.types.Scene) -> bpy.types.Collection:
     """Return a collection of the scene for one portrait; it goes with the portrait."""
     collection = bpy.data.collections.new(name)
