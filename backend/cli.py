@@ -99,8 +99,7 @@ def _reconstruct(argv: list[str]) -> int:
 
 def _refit(argv: list[str]) -> int:
     from ..gazesplat_addon.splat import linear_refit
-    from ..gazesplat_addon.splat.files import read_splats
-    from ..gazesplat_addon.splat.ply import write_ply
+    from ..gazesplat_addon.splat.files import SUFFIXES, read_splats, write_splats
 
     parser = argparse.ArgumentParser(prog="backend refit", description=(
         "Fit a splat file's colours so that decoding every splat and blending linear light gives the picture that was fitted."))
@@ -110,8 +109,8 @@ def _refit(argv: list[str]) -> int:
     parser.add_argument("--quality", choices=QUALITIES, default="high")
     arguments = parser.parse_args(argv)
     ply, out = arguments.ply.absolute(), (arguments.out or linear_refit.path_beside(arguments.ply)).absolute()
-    if out == ply or out.suffix not in (".ply", ".npz"):
-        raise GazeSplatError("bad-output", f"{out.name} cannot be written.", "Choose another file, ending in .ply or .npz.")
+    if out == ply or out.suffix not in (*SUFFIXES, ".npz"):
+        raise GazeSplatError("bad-output", f"{out.name} cannot be written.", "Choose another file, ending in .npz, .ply or .spz.")
     with _temporary_job(out.parent) as job:
         write_job(job, JobSpec(id=job.name, kind=result.REFIT, input=copy_splats(ply, job), quality=arguments.quality,
                                versions={"gazesplat": extension_version()}))
@@ -119,9 +118,9 @@ def _refit(argv: list[str]) -> int:
         if code == DONE:
             _say((job / paths.RESULT / result.METRICS).read_text("utf-8"), sys.stdout)
             made = job / paths.RESULT / result.LINEAR
-            if out.suffix == ".ply":
+            if out.suffix in SUFFIXES:
                 splats = read_splats(ply)
-                write_ply(out, linear_refit.load_refit(made, splats).applied(splats))
+                write_splats(out, linear_refit.load_refit(made, splats).applied(splats))
             else:
                 made.replace(out)
             _say(str(out), sys.stdout)

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from ...gazesplat_addon.rig.sidecar import load_sidecar
-from ...gazesplat_addon.splat.linear_refit import save_refit
 from ...gazesplat_addon.splat.files import read_splats
+from ...gazesplat_addon.splat.linear_refit import save_refit
 from ..context import JobContext
 from ..contract import result
 from ..model import linear_refit
