@@ -9,7 +9,9 @@ from ...backend.contract.errors import GazeSplatError
 from .. import backend_status
 from . import idle_displays, interface, picture, settings
 from .exposures import Exposed, expose
+from .refining import close_all
 from .set_up import ENGINE
+from .viewport import LiveViewport
 from .worker_client import Picture, RenderWorker
 
 # Pixels drawn at a time: 128 MiB of colour, and some of that again for each pass. 1080p and 4K are drawn whole.
@@ -20,7 +22,7 @@ PASS_NAMES = {"rgba": "Combined", "depth": "Depth"}
 _worker = RenderWorker()
 
 
-class GazeSplatRenderEngine(bpy.types.RenderEngine):
+class GazeSplatRenderEngine(LiveViewport, bpy.types.RenderEngine):
     """Splats, exactly as they were fitted, and nothing else; see docs/engine.md."""
 
     bl_idname = ENGINE
@@ -28,6 +30,11 @@ class GazeSplatRenderEngine(bpy.types.RenderEngine):
     bl_use_preview = False
     bl_use_postprocess = True
     bl_use_eevee_viewport = True
+    worker = _worker
+
+    def film_of(self, scene: bpy.types.Scene) -> dict:
+        """Return the film that viewports expose: F12's."""
+        return _film(scene)
 
     def update_render_passes(self, scene: bpy.types.Scene | None = None, renderlayer: bpy.types.ViewLayer | None = None) -> None:
         """Tell Blender which passes there are, for the compositor's sockets."""
@@ -129,4 +136,5 @@ def unregister() -> None:
     interface.hide_panels(ENGINE)
     bpy.utils.unregister_class(GazeSplatRenderEngine)
     settings.unregister()
+    close_all()
     _worker.stop()

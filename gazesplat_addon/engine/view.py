@@ -11,7 +11,7 @@ from mathutils import Matrix
 from ...backend.contract.errors import GazeSplatError
 
 _LEAST_FOCUS_M = 1e-3
-_BLENDER_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+BLENDER_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def view_of(camera: bpy.types.Object | None, to_world: Matrix, depsgraph: bpy.ty
         shift[0] -= stereo_shift * projection[0, 0] * sensor_mm / lens.lens
     fields = {"w": right - left, "h": bottom - top, "fx": float(projection[0, 0] * width / 2), "fy": float(projection[1, 1] * height / 2),
               "cx": float(width / 2 * (1.0 + shift[0]) - left), "cy": float(height / 2 * (1.0 - shift[1]) - top),
-              "w2c": (_BLENDER_TO_OPENCV @ np.linalg.inv(matrix)).tolist(), "near_m": float(lens.clip_start), "orthographic": parallel,
+              "w2c": (BLENDER_TO_OPENCV @ np.linalg.inv(matrix)).tolist(), "near_m": float(lens.clip_start), "orthographic": parallel,
               "sensor": [-left, -top, width - left, height - top]}
     return View(fields, right - left, bottom - top, lens_of(camera, matrix))
 
