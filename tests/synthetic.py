@@ -110,4 +110,9 @@ def _eye_layers(eye: EyeRig, side: str) -> list[tuple[Splats, np.ndarray]]:
     points = centre + np.stack([np.broadcast_to(lash_x, (12, 30)).ravel(), y, z], 1) @ frame.T
     lashes = _splats(points, [0.0003, 0.0001, 0.00006], _facing(np.broadcast_to(frame[:, 2], points.shape)), 0.06, 0.7)
     layers.append((lashes, np.full(len(points), parts.code(side, parts.UPPER_LASH))))
+    y = (rest + 0.004 + t).ravel()
+    xx = np.broadcast_to(lash_x, (12, 30)).ravel()
+    points = centre + np.stack([xx, y, lids.lid_height(eye, xx, y) + lids.LASH_LIFT_M], 1) @ frame.T
+    shade = _splats(points, [0.0004, 0.0004, 0.00006], _facing(np.broadcast_to(frame[:, 2], points.shape)), 0.2, 0.4)
+    layers.append((shade, np.full(len(points), parts.code(side, parts.UPPER_SHADE))))
     return layers

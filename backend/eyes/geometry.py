@@ -130,11 +130,17 @@ def _series(rig: EyeRig, points: np.ndarray) -> tuple[float, ...]:
 
 
 def _closing(rig: EyeRig, lower: np.ndarray) -> tuple[float, ...]:
-    """Return the line on which closed lids meet: the lower margin with its finer wiggles smoothed out."""
+    """Return the line on which closed lids meet, before the upper lid's overlap: a gentle arc from corner to corner.
+
+    With the overlap it follows the lower margin as closely as an arc can. The open margin leaves its corners steeply,
+    like an ellipse; the line of a shut eye does not, or it would end in hooks.
+    """
     t, basis = _basis(rig, lower)
-    smooth = np.stack([np.sin(t), np.sin(2.0 * t), np.sin(t) ** 2], 1)
-    ridge = np.diag([0.01, 1.0, 0.01]) * len(t) * 0.02
-    line = smooth @ np.linalg.solve(smooth.T @ smooth + ridge, smooth.T @ (lower[:, 1] - rig.corner_y_m))
+    share = 0.5 * (1.0 - np.cos(t))
+    bow = 4.0 * share * (1.0 - share)
+    arc = np.stack([bow, bow * (2.0 * share - 1.0)], 1)
+    goal = lower[:, 1] - rig.corner_y_m + rig.overlap * rig.iris_radius_m * lids.smoothstep(lids.OVERLAP_FROM_SHARE, 1.0, share)
+    line = arc @ np.linalg.solve(arc.T @ arc, arc.T @ goal)
     return tuple(np.linalg.solve(basis.T @ basis + 1e-6 * np.eye(CURVE_TERMS), basis.T @ line))
 
 

@@ -6,17 +6,18 @@ taken without its lashes, so that it may stretch over the globe; the lashes beco
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from scipy.ndimage import median_filter, percentile_filter
+from scipy.ndimage import median_filter
 
 from ...gazesplat_addon.rig import lids, parts
 from ...gazesplat_addon.rig.sidecar import EyeRig
 from ..model.scan import FaceScan
 from .contour import EyeContour, sample
 from .geometry import eye_rays, from_eye, on_lids, on_surface
+from .lid_skin import draw_out, grain_of, part_lid
 from .surfels import OPAQUE, Layer, layered_opacity, surfels
 
 STEP_IRIS_RADII = 0.045       # grid step; 0.04-0.12 score alike when the lid moves, rest sharpness falls with it
@@ -25,9 +26,9 @@ SIDE_IRIS_RADII = 1.4         # grid beyond the corners
 UPPER_SPARE = 1.25            # grid beyond the reach of motion
 LOWER_IRIS_RADII = 2.2
 MARGIN_SKIP_IRIS_RADII = 0.1  # the pixel astride the margin is neither skin nor globe
-LASH_MIN_ALPHA = 0.04
-LASH_TIP_MATTE = 0.1           # strands end where their matte falls below this
-LASH_MAX_IRIS_RADII = 1.6     # a photographed lash is at most about 9 mm high
+FILM_MIN_ALPHA = 0.04
+SHUT_STEP_SHARE = 0.7         # rows of a shut lid stand up to this much wider apart than its columns
+GRAIN_FROM_IRIS_RADII = 0.7    # below the lower lashes: skin whose grain a photo shows undisturbed
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,15 @@ def lid_grid(contour: EyeContour, rig: EyeRig, metres_per_pixel: float, *, upper
     x = np.arange(-SIDE_IRIS_RADII * r, c.width_px + SIDE_IRIS_RADII * r, step)
     height = UPPER_SPARE * rig.upper_reach_m / metres_per_pixel if upper else LOWER_IRIS_RADII * r
     t = (np.arange(int(height / step)) + 0.15) * step
-    margin = c.upper_at(x) if upper else c.lower_at(x)
-    y = margin[None] + t[:, None] * (1.0 if upper else -1.0)
-    return LidGrid(x, t, c.to_image(np.stack([np.broadcast_to(x, y.shape), y], -1)), step, upper)
+    return grid_rows(contour, LidGrid(x, t, np.empty((0, 0, 2)), step, upper), t)
+
+
+def grid_rows(contour: EyeContour, grid: LidGrid, t_px: np.ndarray) -> LidGrid:
+    """Return the grid with other rows."""
+    c = contour.lids
+    margin = c.upper_at(grid.x_px) if grid.upper else c.lower_at(grid.x_px)
+    y = margin[None] + t_px[:, None] * (1.0 if grid.upper else -1.0)
+    return replace(grid, t_px=t_px, pixels=c.to_image(np.stack([np.broadcast_to(grid.x_px, y.shape), y], -1)))
 
 
 def lid_depth(scan: FaceScan, contour: EyeContour, rig: EyeRig, pixels: np.ndarray) -> np.ndarray:
@@ -80,14 +87,20 @@ def globe_depth(scan: FaceScan, rig: EyeRig, pixels: np.ndarray) -> np.ndarray:
 
 
 def build_lids(scan: FaceScan, contour: EyeContour, rig: EyeRig, side: str) -> list[Layer]:
-    """Return the layers of upper skin, lower skin and upper lashes of one eye."""
+    """Return the layers of upper skin, lower skin, upper lashes and the shade above them of one eye."""
     scale = _metres_per_pixel(scan, rig)
     upper, lower = (lid_grid(contour, rig, scale, upper=u) for u in (True, False))
-    skin, alpha, lash_colour = _clean_upper(scan, contour, upper)
-    layers = [_skin_layer(scan, contour, rig, upper, skin, parts.code(side, parts.UPPER_LID)),
-              _skin_layer(scan, contour, rig, lower, _clean_lower(scan, contour, lower), parts.code(side, parts.LOWER_LID))]
-    lashes = _lash_layer(scan, contour, rig, upper, alpha, lash_colour, parts.code(side, parts.UPPER_LASH))
-    return layers + ([lashes] if lashes else [])
+    r = contour.radius_px
+    colours = _grid_colours(scan, contour, upper, MARGIN_SKIP_IRIS_RADII * r)
+    below = _grid_colours(scan, contour, lower, 0.0)
+    undisturbed = below[_rows(lower, GRAIN_FROM_IRIS_RADII * r):]
+    skin = part_lid(colours, undisturbed, upper.x_px, upper.t_px, width_px=contour.lids.width_px, reach_px=rig.upper_reach_m / scale, r=r)
+    layers = [_upper_layer(scan, contour, rig, upper, skin.clean, undisturbed, parts.code(side, parts.UPPER_LID)),
+              _skin_layer(scan, contour, rig, lower, _clean_lower(contour, lower, below), parts.code(side, parts.LOWER_LID))]
+    for part, alpha in ((parts.UPPER_LASH, skin.lash_alpha), (parts.UPPER_SHADE, skin.shade_alpha)):
+        film = _film_layer(scan, contour, rig, upper, alpha, skin.lash_colour, parts.code(side, part), stands_off=part == parts.UPPER_LASH)
+        layers += [film] if film else []
+    return layers
 
 
 def covered_pixels(scan: FaceScan, contour: EyeContour, rig: EyeRig) -> np.ndarray:
@@ -119,87 +132,9 @@ def _rows(grid: LidGrid, pixels: float) -> int:
     return max(1, int(pixels / grid.step_px))
 
 
-def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
-    return cv2.GaussianBlur(image.astype(np.float32), (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REPLICATE)
-
-
-def _clean_upper(scan: FaceScan, contour: EyeContour, grid: LidGrid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return skin without lashes (rows, columns, 3), the lash matte (rows, columns) and the lash colour (3,)."""
-    c, r = contour.lids, contour.radius_px
-    colours = _grid_colours(scan, contour, grid, MARGIN_SKIP_IRIS_RADII * r)
-    x, t = grid.x_px, grid.t_px
-    core = (x > 0.1 * c.width_px) & (x < 0.9 * c.width_px)
-    edge = colours[: _rows(grid, 0.35 * r), core].reshape(-1, 3)
-    light = edge.mean(1)
-    lash_colour = np.clip(0.8 * edge[light <= np.percentile(light, 12)].mean(0), 0.02, 0.25)
-    # Beyond the corners there is skin alone on the nose's side, and lashes that lean out on the other.
-    along = lids.smoothstep(-0.3 * r, 0.2 * r, x) * lids.smoothstep(-1.3 * r, -0.8 * r, c.width_px - x)
-
-    lifted = _lift_strands(colours, grid, LASH_MAX_IRIS_RADII * r, r)
-    rough = _matte(colours, lifted, lash_colour) * along
-    # Lashes grow from the margin: darkness that bright skin parts from it is the lid's crease and stays skin.
-    grown = np.minimum.accumulate(_reach(rough, grid, r), axis=0)
-    height = np.clip((grown > LASH_TIP_MATTE).sum(0) * grid.step_px, 0.3 * r, LASH_MAX_IRIS_RADII * r)
-    height = _blur(height[None], 0.5 * r / grid.step_px)[0]
-    skin = _continue_down(colours, grid, height, c.width_px, r)
-    share = (1.0 - lids.smoothstep(height, height + 0.3 * r, t[:, None])) * along
-    clean = colours * (1.0 - share[..., None]) + skin * share[..., None]
-
-    alpha = _matte(colours, clean, lash_colour) * (share > 0.02)
-    # The roots stand dense: carry the line's darkest down to the margin.
-    root = alpha[_rows(grid, 0.05 * r): max(_rows(grid, 0.25 * r), _rows(grid, 0.05 * r) + 1)].max(0)
-    fade = (1.0 - lids.smoothstep(0.12 * r, 0.25 * r, t))[:, None] * (along > 0.02)
-    return clean, np.maximum(alpha, root[None] * fade), lash_colour
-
-
-def _matte(colours: np.ndarray, skin: np.ndarray, lash_colour: np.ndarray) -> np.ndarray:
-    """Return how far each colour lies on the way from skin to lash, 0..1."""
-    contrast = skin - lash_colour
-    return np.clip(((skin - colours) * contrast).sum(-1) / np.maximum((contrast ** 2).sum(-1), 1e-4), 0.0, 1.0)
-
-
-def _reach(alpha: np.ndarray, grid: LidGrid, r: float) -> np.ndarray:
-    """Return the matte as a lash would reach it from the row below: strands lean, so look 0.3 iris radii to each side."""
-    side = 2 * int(0.3 * r / grid.step_px) + 1
-    up = 2 * int(0.06 * r / grid.step_px) + 1
-    return _blur(cv2.dilate(alpha.astype(np.float32), np.ones((up, side), np.uint8)), 0.08 * r / grid.step_px)
-
-
-def _lift_strands(colours: np.ndarray, grid: LidGrid, height_px: float, r: float) -> np.ndarray:
-    """Brighten dark strands to the 78th percentile of their row's neighbourhood: a first guess of the skin behind them."""
-    rows = min(len(colours), _rows(grid, 1.3 * height_px))
-    light = _blur(colours[:rows].mean(-1), 0.08 * r / grid.step_px)
-    width = 2 * int(0.3 * r / grid.step_px) + 1
-    bright = _blur(percentile_filter(light, 78, (1, width)), 0.15 * r / grid.step_px)
-    # Near the margin whole rows are dark: the skin there is at least as bright as the rows above.
-    bright = np.maximum(bright, 0.9 * np.percentile(bright, 70, axis=0, keepdims=True))
-    lifted = colours.copy()
-    lifted[:rows] *= np.clip(bright / np.maximum(light, 0.02), 1.0, 4.0)[..., None]
-    return lifted
-
-
-def _continue_down(colours: np.ndarray, grid: LidGrid, height: np.ndarray, width_px: float, r: float) -> np.ndarray:
-    """Return skin (rows, columns, 3) for the rows under the lashes: the strip above them as smooth base, its grain on top.
-
-    A closing lid stretches this skin about threefold, so its grain is laid down compressed.
-    """
-    st = grid.step_px
-    above = (grid.t_px[:, None] > height) & (grid.t_px[:, None] < height + 0.7 * r)
-    # The brighter part of the strip: what stands between stray strands and above the crease.
-    strip = np.nanpercentile(np.where(above[..., None], colours, np.nan), 75, axis=0)
-    inside = lids.smoothstep(0.0, 0.2 * r, grid.x_px) * lids.smoothstep(0.0, 0.2 * r, width_px - grid.x_px) + 0.02
-    base = _blur((strip * inside[:, None])[None], 0.45 * r / st) / _blur(inside[None], 0.45 * r / st)[..., None]
-    rows = np.arange(len(colours))[:, None]
-    first = (height / st).astype(int)[None]
-    grain = colours - _blur(colours, 0.15 * r / st)
-    taken = np.clip(first + 3 * np.abs(first - rows), 0, len(colours) - 1)
-    return base + np.clip(np.take_along_axis(grain, np.broadcast_to(taken[..., None], colours.shape), 0), -0.03, 0.03)
-
-
-def _clean_lower(scan: FaceScan, contour: EyeContour, grid: LidGrid) -> np.ndarray:
+def _clean_lower(contour: EyeContour, grid: LidGrid, colours: np.ndarray) -> np.ndarray:
     """Return the lower skin with smears of iris and lash roots at the margin smoothed along it."""
     c, r = contour.lids, contour.radius_px
-    colours = _grid_colours(scan, contour, grid, 0.0)
     width = 2 * int(0.9 * r / grid.step_px) + 1
     smooth = np.stack([median_filter(colours[..., k], (1, width)) for k in range(3)], -1)
     near = (1.0 - lids.smoothstep(0.12 * r, 0.3 * r, grid.t_px))[:, None]
@@ -218,6 +153,28 @@ def _edges(points: np.ndarray, limit_m: float) -> tuple[np.ndarray, np.ndarray]:
     return edges[0], edges[1]
 
 
+def _upper_layer(scan, contour, rig, grid, clean, skin_below, group) -> Layer:
+    """The upper lid's skin on rows that stand close enough to cover when the lid is shut."""
+    scale, still, reach = _metres_per_pixel(scan, rig), lids.STILL_IRIS_RADII * rig.iris_radius_m, rig.upper_reach_m
+    along = grid.x_px * scale * (1.0 if rig.outer_x_m > rig.inner_x_m else -1.0) + rig.inner_x_m
+    shut = lids.margins(rig, along, 0.0, 0.0, 1.0)
+    drop = np.maximum(shut.upper_rest - shut.upper, 0.0)
+
+    def shut_distance(t_m: np.ndarray) -> np.ndarray:
+        """Distance (rows, columns) from the margin when shut, of rows t (rows,) at rest, metres."""
+        return t_m[:, None] + drop[None] * lids.smoothstep(still, reach, t_m)[:, None]
+
+    # Rows spaced evenly by what lies between them at rest and, mid-lid, when shut: half a step each.
+    fine = np.linspace(grid.t_px[0], grid.t_px[-1], 8 * len(grid.t_px))
+    mid_shut = shut_distance(fine * scale)[:, int(np.argmax(drop))] / scale
+    travelled = np.maximum(fine, SHUT_STEP_SHARE * (mid_shut - mid_shut[0]) + fine[0])
+    count = int(np.ceil((travelled[-1] - travelled[0]) / grid.step_px)) + 1
+    rows = np.interp(np.linspace(travelled[0], travelled[-1], count), travelled, fine)
+    colours = draw_out(clean, grid.t_px, rows, shut_distance(rows * scale) / scale, grain_of(skin_below, contour.radius_px / grid.step_px),
+                       contour.radius_px)
+    return _skin_layer(scan, contour, rig, grid_rows(contour, grid, rows), colours, group)
+
+
 def _skin_layer(scan, contour, rig, grid, colours, group) -> Layer:
     pixels = grid.pixels.reshape(-1, 2)
     depth = lid_depth(scan, contour, rig, pixels)
@@ -226,9 +183,9 @@ def _skin_layer(scan, contour, rig, grid, colours, group) -> Layer:
     return surfels(points.reshape(-1, 3), *edges, colours.reshape(-1, 3), OPAQUE, group)
 
 
-def _lash_layer(scan, contour, rig, grid, alpha, colour, group) -> Layer | None:
-    """Lashes stand off the skin: t above the margin they are t / tan(lash angle) before it."""
-    shown = (alpha > LASH_MIN_ALPHA).ravel()
+def _film_layer(scan, contour, rig, grid, alpha, colour, group, *, stands_off: bool) -> Layer | None:
+    """Lashes stand off the skin: t above the margin they are t / tan(lash angle) before it. Shade lies on the skin."""
+    shown = (alpha > FILM_MIN_ALPHA).ravel()
     if shown.sum() < 8:
         return None
     slope = 1.0 / np.tan(np.radians(rig.lash_angle_deg))
@@ -239,8 +196,9 @@ def _lash_layer(scan, contour, rig, grid, alpha, colour, group) -> Layer | None:
         return lids.lid_height(rig, x, np.minimum(y, m.upper_rest)) + lids.LASH_LIFT_M + slope * t
 
     pixels = grid.pixels.reshape(-1, 2)
-    sheet = scan.to_camera(from_eye(rig, on_surface(scan, rig, pixels, height)))[:, 2]
-    depth = np.minimum(sheet, lid_depth(scan, contour, rig, pixels) - lids.LASH_LIFT_M)
+    depth = lid_depth(scan, contour, rig, pixels) - lids.LASH_LIFT_M
+    if stands_off:
+        depth = np.minimum(scan.to_camera(from_eye(rig, on_surface(scan, rig, pixels, height)))[:, 2], depth)
     points = scan.to_portrait(scan.rays(pixels) * depth[:, None]).reshape(*grid.pixels.shape[:2], 3)
     scale = _metres_per_pixel(scan, rig)
     along, across = (edge[shown] for edge in _edges(points, 4.0 * grid.step_px * scale))

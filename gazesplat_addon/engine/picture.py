@@ -9,7 +9,7 @@ from ..rig import parts
 # Depth where nothing is: what Blender's own engines write.
 FAR_DEPTH_M = 1e10
 
-_LIDS = (parts.UPPER_LID, parts.LOWER_LID, parts.UPPER_LASH, parts.LOWER_LASH)
+_LIDS = (parts.UPPER_LID, parts.LOWER_LID, parts.UPPER_LASH, parts.LOWER_LASH, parts.UPPER_SHADE)
 _MATTE_PARTS = {"Irises": (parts.IRIS, parts.PUPIL, parts.HIGHLIGHT), "Scleras": (parts.SCLERA,), "Lids": _LIDS}
 # Pass name -> group codes. A reflection lies on the cornea, and so counts for the iris.
 MATTES = {"Head": (parts.HEAD,),

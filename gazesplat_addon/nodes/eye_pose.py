@@ -9,6 +9,7 @@ from __future__ import annotations
 import bpy
 
 from ..rig import parts
+from ..rig.lids import LASH_LIFT_M
 from . import attributes
 from .builder import Builder, Value
 from .eye_constants import GAZE_SOCKETS, MARGIN_SOCKETS, SHADE_SOCKETS, declare, subset
@@ -17,7 +18,7 @@ from .globe_pose import GLOBE_SOCKETS, HIGHLIGHT_SOCKETS, globe_pose_group, high
 from .library import ensure_group
 from .lid_pose import LID_SOCKETS, lid_pose_group
 
-VERSION = 1
+VERSION = 2
 POSE_SOCKETS = ("Yaw", "Pitch", "Blink", "Pupil")
 CONSTANT_SOCKETS = (*FRAME_SOCKETS, *GAZE_SOCKETS, *PIVOT_SOCKETS, "Iris Centre", *MARGIN_SOCKETS, "Pupil Radius", "Lid Radius",
                     "Upper Reach", "Lower Reach", "Lever Yaw", "Lever Pitch", "Follow Upper Up", "Follow Upper Down",
@@ -43,13 +44,13 @@ def _build(b: Builder) -> None:
     yaw, pitch = b.math("RADIANS", given["Yaw"]), b.math("RADIANS", given["Pitch"])
     given |= _margin_pose(b, given, yaw, pitch)
     given |= _turn(b, given, yaw, pitch)
-    given["Lash Rotation"] = _lash_rotation(b, given)
+    given |= _lid_turn(b, given)
 
     part = b.attribute(attributes.GROUP, "INT") - given["Side"] * 10.0
     steps = [((part > 0.5).both(part < parts.SCLERA + 0.5), globe_pose_group(), ("Side", *GLOBE_SOCKETS)),
              (part.equals(float(parts.HIGHLIGHT)), highlight_pose_group(), HIGHLIGHT_SOCKETS)]
     steps += [(part.equals(float(lid)), lid_pose_group(lid), LID_SOCKETS)
-              for lid in (parts.UPPER_LID, parts.LOWER_LID, parts.UPPER_LASH, parts.LOWER_LASH)]
+              for lid in (parts.UPPER_LID, parts.LOWER_LID, parts.UPPER_LASH, parts.LOWER_LASH, parts.UPPER_SHADE)]
     rest, posed = given["Geometry"], []
     for belongs, group, sockets in steps:
         separated = b.outputs("GeometryNodeSeparateGeometry", rest, belongs, domain="POINT")
@@ -70,11 +71,13 @@ def _margin_pose(b: Builder, given: Given, yaw: Value, pitch: Value) -> dict[str
     }
 
 
-def _lash_rotation(b: Builder, given: Given) -> Value:
-    """Twin: ``rig.lids.lash_rotation``."""
+def _lid_turn(b: Builder, given: Given) -> dict[str, Value]:
+    """What the upper lid's travel in mid-opening does to lashes and shade. Twins: ``rig.lids.lash_rotation`` and ``shade_share``."""
     middle = margins(b, given, (given["Inner X"] + given["Outer X"]) * 0.5)
-    drop = (middle["Upper Rest"] - middle["Upper"]) / given["Lid Radius"]
-    return b.math("ARCSINE", b.clamp(drop, -1.0, 1.0))
+    drop = middle["Upper Rest"] - middle["Upper"]
+    opening = b.maximum(middle["Upper Rest"] - middle["Lower Rest"], LASH_LIFT_M)
+    return {"Lash Rotation": b.math("ARCSINE", b.clamp(drop / given["Lid Radius"], -1.0, 1.0)),
+            "Shade Share": 1.0 - b.smoothstep(0.0, 1.0, drop / opening)}
 
 
 def _turn(b: Builder, given: Given, yaw: Value, pitch: Value) -> dict[str, Value]:

@@ -13,9 +13,9 @@ from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, declare, subset
 from .eye_frame import FRAME_SOCKETS, PIVOT_SOCKETS, TURN_SOCKETS, Given, axes_to_eye, declare_turn, margins, to_eye, turned
 from .globe_shading import SHADING_SOCKETS, globe_shading_group
 from .library import ensure_group
-from .warped import factor_fields, secants, write_posed
+from .warped import factor_fields, faded, secants, write_posed
 
-VERSION = 1
+VERSION = 2
 _GLOBE_CONSTANTS = tuple(dict.fromkeys((*FRAME_SOCKETS, *PIVOT_SOCKETS, *DILATE_SOCKETS, *MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS,
                                         *SHADING_SOCKETS, "Pupil")))
 _HIGHLIGHT_CONSTANTS = (*FRAME_SOCKETS, *PIVOT_SOCKETS, "Iris Centre", "Iris Radius", "Highlight Share")
@@ -81,6 +81,4 @@ def _build_highlight(b: Builder) -> None:
     x, y, _ = axes_to_eye(b, given, position - iris).xyz()
     edge, soft = HIGHLIGHT_EDGE
     shown = b.clamp((edge - b.sqrt(x * x + y * y) / given["Iris Radius"]) / soft, 0.0, 1.0)
-    base = b.outputs("FunctionNodeSeparateColor", b.attribute(attributes.BASE, "FLOAT_COLOR"))
-    faded = b.node("FunctionNodeCombineColor", base["Red"], base["Green"], base["Blue"], base["Alpha"] * shown)
-    b.finish({"Geometry": write_posed(b, given["Geometry"], position, [], {attributes.BASE: ("RGBA", "FLOAT_COLOR", faded)})})
+    b.finish({"Geometry": write_posed(b, given["Geometry"], position, [], {attributes.BASE: ("RGBA", "FLOAT_COLOR", faded(b, shown))})})

@@ -10,7 +10,7 @@ from .builder import Builder, Value
 from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, declare
 from .library import ensure_group
 
-VERSION = 1
+VERSION = 2
 
 
 def lid_margins_group() -> bpy.types.NodeTree:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import bpy
 
-from ..rig.parts import PART_NAMES
+from ..rig.parts import PART_NAMES, UPPER_SHADE
+from . import attributes
 from .builder import Builder, Value
 from .eye_constants import declare, subset
 from .eye_frame import FRAME_SOCKETS, axes_from_eye, axes_to_eye, to_eye
 from .library import ensure_group
 from .lid_warps import WARP_SOCKETS, lid_warp_group
-from .warped import factor_fields, secants, write_posed
+from .warped import factor_fields, faded, secants, write_posed
 
-VERSION = 1
-LID_SOCKETS = (*FRAME_SOCKETS, *WARP_SOCKETS)
+VERSION = 2
+# Shade Share is how much of the open lid's shade is left: see ``rig.lids.shade_share``.
+LID_SOCKETS = (*FRAME_SOCKETS, *WARP_SOCKETS, "Shade Share")
 
 
 def lid_pose_group(part: int) -> bpy.types.NodeTree:
@@ -33,4 +35,5 @@ def _build(b: Builder, part: int) -> None:
     columns = [axes_to_eye(b, given, column) for column in factor_fields(b)]
     point, columns = secants(b, warp, to_eye(b, given, b.position()), columns)
     position = given["Centre"] + axes_from_eye(given, point)
-    b.finish({"Geometry": write_posed(b, given["Geometry"], position, [axes_from_eye(given, column) for column in columns])})
+    others = {attributes.BASE: ("RGBA", "FLOAT_COLOR", faded(b, given["Shade Share"]))} if part == UPPER_SHADE else None
+    b.finish({"Geometry": write_posed(b, given["Geometry"], position, [axes_from_eye(given, column) for column in columns], others)})

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import bpy
 
 from ..rig.lids import FLAT_SHARE, LASH_CORNER_SHARE, STILL_IRIS_RADII
-from ..rig.parts import LOWER_LASH, LOWER_LID, UPPER_LASH, UPPER_LID
+from ..rig.parts import LOWER_LASH, LOWER_LID, UPPER_LASH, UPPER_LID, UPPER_SHADE
 from .builder import Builder, Value
 from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, declare, subset
 from .library import ensure_group
 from .lid_margins import lid_margins_group
 
-VERSION = 1
+VERSION = 2
 # Beside what the margins need; Lash Rotation is the lid's turn in radians at mid-opening, Lash Angle is in degrees.
 WARP_SOCKETS = (*MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS, "Lid Radius", "Upper Reach", "Lower Reach", "Lash Angle", "Lash Rotation")
 
@@ -78,4 +78,4 @@ def _upper_lash(b: Builder, given: dict[str, Value], margins: dict[str, Value], 
 
 
 _WARPS = {UPPER_LID: ("Upper Lid", _upper_lid), LOWER_LID: ("Lower Lid", _lower_lid),
-          UPPER_LASH: ("Upper Lash", _upper_lash), LOWER_LASH: ("Lower Lash", _lower_lash)}
+          UPPER_LASH: ("Upper Lash", _upper_lash), LOWER_LASH: ("Lower Lash", _lower_lash), UPPER_SHADE: ("Upper Lid", _upper_lid)}

@@ -28,6 +28,12 @@ def secants(b: Builder, warp: Callable[[Value], Value], point: Value, columns: l
     return moved, stretched
 
 
+def faded(b: Builder, share: Value) -> Value:
+    """Return the splats' base colour with this share of its opacity."""
+    base = b.outputs("FunctionNodeSeparateColor", b.attribute(attributes.BASE, "FLOAT_COLOR"))
+    return b.node("FunctionNodeCombineColor", base["Red"], base["Green"], base["Blue"], base["Alpha"] * share)
+
+
 def write_posed(b: Builder, points: Value, position: Value, columns: list[Value], others: Mapping[str, Field] | None = None) -> Value:
     """Store a new position, the factor's columns (none: as they are) and other attributes by name, evaluated together."""
     others = others or {}

@@ -14,7 +14,7 @@ from .sidecar import EyeRig
 
 STILL_IRIS_RADII = 0.35      # skin this close to the margin moves with it as one piece (the tarsal plate's edge)
 FLAT_SHARE = 0.45            # the lid sphere continues flat below this share of its radius
-TAPER_POWER = 0.8            # how lid follow fades towards the corners
+TAPER_POWER = 1.6            # how lid follow fades towards the corners, which stay: less would shear the skin beside them
 LASH_CORNER_SHARE = 0.2      # lashes at the outer corner turn this much less
 OVERLAP_FROM_SHARE = 0.2     # the overlap of a closed upper lid grows from here to the outer corner
 OVERLAP_END_IRIS_RADII = 2.0  # and is gone this far beyond it
@@ -107,10 +107,19 @@ def warp_lower_lid(rig: EyeRig, q: np.ndarray, yaw_rad: float, pitch_rad: float,
     return _slide(rig, q, (m.lower - m.lower_rest) * weight)
 
 
+def shade_share(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
+    """Return how much of the open lid's crease and hollow is left, 1 at rest to 0 when shut, seen in mid-opening.
+
+    They are shade between folds of skin, which a lid that comes down draws out.
+    """
+    m = margins(rig, _middle(rig), yaw_rad, pitch_rad, blink)
+    drop = (m.upper_rest - m.upper) / np.maximum(m.upper_rest - m.lower_rest, LASH_LIFT_M)
+    return float(1.0 - smoothstep(0.0, 1.0, drop[0]))
+
+
 def lash_rotation(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
     """Return the angle in radians by which the upper lid's edge has turned down, seen in mid-opening."""
-    middle = np.array([0.5 * (rig.inner_x_m + rig.outer_x_m)], np.float32)
-    m = margins(rig, middle, yaw_rad, pitch_rad, blink)
+    m = margins(rig, _middle(rig), yaw_rad, pitch_rad, blink)
     drop = (m.upper_rest - m.upper)[0] / rig.lid_radius_m
     return float(np.arcsin(np.clip(drop, -1.0, 1.0)))
 
@@ -135,6 +144,10 @@ def warp_lower_lash(rig: EyeRig, q: np.ndarray, yaw_rad: float, pitch_rad: float
     """Carry lash points q (N, 3) with the lower margin, as one piece."""
     m = margins(rig, q[:, 0], yaw_rad, pitch_rad, blink)
     return _slide(rig, q, m.lower - m.lower_rest)
+
+
+def _middle(rig: EyeRig) -> np.ndarray:
+    return np.array([0.5 * (rig.inner_x_m + rig.outer_x_m)], np.float32)
 
 
 def _slide(rig: EyeRig, q: np.ndarray, rise: np.ndarray) -> np.ndarray:

@@ -19,9 +19,10 @@ UPPER_LID = 5    # skin above the opening, out to where nothing moves
 LOWER_LID = 6    # skin below the opening
 UPPER_LASH = 7   # rides on the upper margin and turns with the lid
 LOWER_LASH = 8
+UPPER_SHADE = 9  # crease and hollow above the eye: lies on the upper lid and fades as that comes down
 GLOBE_PARTS = (IRIS, PUPIL, SCLERA)
 PART_NAMES = {IRIS: "iris", PUPIL: "pupil", SCLERA: "sclera", HIGHLIGHT: "highlight", UPPER_LID: "upper lid",
-              LOWER_LID: "lower lid", UPPER_LASH: "upper lashes", LOWER_LASH: "lower lashes"}
+              LOWER_LID: "lower lid", UPPER_LASH: "upper lashes", LOWER_LASH: "lower lashes", UPPER_SHADE: "upper shade"}
 
 
 def code(side: str, part: int) -> int:

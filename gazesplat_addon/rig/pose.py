@@ -24,7 +24,7 @@ SHADE_LOWER_IRIS_RADII = 0.16
 HIGHLIGHT_EDGE = (1.02, 0.08)   # a reflection fades where the cornea ends, in iris radii
 
 _LID_WARPS = {parts.UPPER_LID: lids.warp_upper_lid, parts.LOWER_LID: lids.warp_lower_lid,
-              parts.UPPER_LASH: lids.warp_upper_lash, parts.LOWER_LASH: lids.warp_lower_lash}
+              parts.UPPER_LASH: lids.warp_upper_lash, parts.LOWER_LASH: lids.warp_lower_lash, parts.UPPER_SHADE: lids.warp_upper_lid}
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,8 @@ def _pose_eye(side, rig, pose, groups, means, factors, opacities, turn, shade) -
             continue
         q, m = _warp(lambda q, warp=warp: warp(rig, q, yaw, pitch, blink), to_eye(means[index]), frame.T @ factors[index])
         means[index], factors[index] = q @ frame.T + centre, frame @ m
+        if part == parts.UPPER_SHADE:
+            opacities[index] *= lids.shade_share(rig, yaw, pitch, blink)
 
 
 def dilate(rig: EyeRig, p: np.ndarray, pupil: float) -> np.ndarray:

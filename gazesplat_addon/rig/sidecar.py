@@ -57,8 +57,8 @@ class EyeRig:
     follow_lower_down: float = 0.4
     carry: float = 0.35                           # share of the sideways iris travel by which the cornea carries the lid curve
     overlap: float = 0.4                          # iris radii by which the upper lid overlaps the lower at the outer corner
-    zip_share: float = 0.7                        # how far the lower margin moves to the closing line on a full blink
-    lash_angle_deg: float = 50.0                  # lashes' elevation from the line of sight at rest
+    zip_share: float = 0.5                        # how far the lower margin moves to the closing line on a full blink
+    lash_angle_deg: float = 30.0                  # lashes' elevation from the line of sight at rest
     highlight_share: float = 0.53                 # corneal reflection's travel per iris travel: 5.7 mm / 10.8 mm
     yaw_limit_deg: float = 35.0                   # comfortable range, Guitton & Volle
     up_limit_deg: float = 25.0

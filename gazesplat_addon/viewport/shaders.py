@@ -23,7 +23,7 @@ _DEFINES = {
     **{name: getattr(lids, name) for name in ("STILL_IRIS_RADII", "FLAT_SHARE", "TAPER_POWER", "LASH_CORNER_SHARE",
                                               "OVERLAP_FROM_SHARE", "OVERLAP_END_IRIS_RADII")},
     **{name: getattr(parts, name) for name in ("IRIS", "PUPIL", "SCLERA", "HIGHLIGHT", "UPPER_LID", "LOWER_LID", "UPPER_LASH",
-                                               "LOWER_LASH")},
+                                               "LOWER_LASH", "UPPER_SHADE")},
     **{f"SH{name}": value for name, value in harmonics.NORMALISATIONS.items()},
 }
 

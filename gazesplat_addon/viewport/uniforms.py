@@ -49,7 +49,7 @@ def eye_uniforms(rig: EyeRig | None, pose: Sequence[float]) -> np.ndarray:
         (rig.iris_radius_m, rig.pupil_radius_m, pupil, rig.lid_radius_m),
         (rig.upper_reach_m, rig.lower_reach_m, rig.overlap, rig.zip_share),
         (rig.carry * rig.lever_yaw_m * np.sin(yaw) / width, upper * travel, lower * travel, blink),
-        (np.radians(rig.lash_angle_deg), lids.lash_rotation(rig, yaw, pitch, blink), 0.0, 0.0),
+        (np.radians(rig.lash_angle_deg), lids.lash_rotation(rig, yaw, pitch, blink), lids.shade_share(rig, yaw, pitch, blink), 0.0),
         (*(rig.highlight_share * (iris_now - rig.iris_centre_m)), 0.0),
     ]
     curves, shade = np.zeros((CURVE_TERMS, 4)), np.zeros((SHADE_TERMS, 4))

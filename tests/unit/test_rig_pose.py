@@ -138,3 +138,13 @@ def test_lid_shadow_moves_with_the_lid(portrait):
     sclera = parts.is_part(groups, "left", (parts.SCLERA,))
     rest, half = posed(portrait).colours[sclera], posed(portrait, blink=0.5).colours[sclera]
     assert half.mean() < rest.mean() - 0.01
+
+
+def test_the_crease_fades_as_the_lid_comes_down_and_only_then(portrait):
+    splats, groups, _ = portrait
+    shade = parts.is_part(groups, "left", (parts.UPPER_SHADE,))
+    left = [posed(portrait, **pose).opacities[shade].max() / splats.opacities[shade].max()
+            for pose in ({}, {"pitch_deg": 20.0}, {"blink": 0.3}, {"blink": 0.7}, {"blink": 1.0})]
+    assert left[0] == left[1] == 1.0
+    assert 1.0 > left[2] > left[3] > left[4]
+    assert left[4] < 1e-3

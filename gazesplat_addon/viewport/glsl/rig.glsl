@@ -126,7 +126,7 @@ vec3 dilate(int e, vec3 p)
 
 vec3 warp(int e, int part, vec3 q)
 {
-  if (part == UPPER_LID) { return warp_upper_lid(e, q); }
+  if (part == UPPER_LID || part == UPPER_SHADE) { return warp_upper_lid(e, q); }
   if (part == LOWER_LID) { return warp_lower_lid(e, q); }
   if (part == UPPER_LASH) { return warp_upper_lash(e, q); }
   if (part == LOWER_LASH) { return warp_lower_lash(e, q); }
@@ -206,5 +206,6 @@ void pose(int group, inout Splat s)
   if (e < 0 || e > 1 || portrait.eyes[e].radii.x <= 0.0) { return; }
   if (part == IRIS || part == PUPIL || part == SCLERA) { pose_globe(e, part, s); }
   else if (part == HIGHLIGHT) { pose_highlight(e, s); }
-  else if (part >= UPPER_LID && part <= LOWER_LASH) { warp_splat(e, part, portrait.eyes[e].frame, s); }
+  else if (part >= UPPER_LID && part <= UPPER_SHADE) { warp_splat(e, part, portrait.eyes[e].frame, s); }
+  if (part == UPPER_SHADE) { s.opacity *= portrait.eyes[e].lash.z; }
 }

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The skin of an upper lid as it looks when shut, and the film of lashes and shade that hides it while the eye is open.
+
+A photo shows an open lid: lashes cover its lower strip, the crease and the hollow above the globe lie in shade, and the
+little that shows is what a closing lid draws out threefold. A shut lid is smooth, convex and lit like the skin around it.
+So the skin is restored as it looks then, and all that is darker in the photo becomes translucent films over it: lashes,
+which turn with the lid, and shade, which fades as the lid comes down. Arrays are (rows, columns) of a lid grid: rows t
+pixels above the margin, columns x pixels from the inner corner; r is the iris radius in pixels.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import grey_closing, percentile_filter
+
+from ...gazesplat_addon.rig.lids import smoothstep
+
+LASH_IRIS_RADII = (0.3, 1.2)   # least and greatest height of photographed lashes: up to 7 mm
+LINE_IRIS_RADII = 0.17         # the band of lash roots on the lid's edge, 1 mm: all that shows of lashes seen end-on
+FOLD_IRIS_RADII = 1.2          # dark bands narrower than this are creases and hollows, not the skin's own tone
+STRAND_WINDOW_IRIS_RADII = 0.3  # skin shows between strands within this distance along the lid
+LIT_SHARE = 0.7                # how far a shut lid takes the brightness of the skin around it
+MOST_DETAIL = 0.03             # skin's own unevenness; more is a hair or a glint
+
+
+@dataclass(frozen=True)
+class LidSkin:
+    """clean (rows, columns, 3): skin alone; lash_alpha, shade_alpha (rows, columns): the films over it; lash_colour (3,)."""
+
+    clean: np.ndarray
+    lash_alpha: np.ndarray
+    shade_alpha: np.ndarray
+    lash_colour: np.ndarray
+
+
+def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.ndarray, *, width_px: float, reach_px: float,
+             r: float) -> LidSkin:
+    """Part colours (rows, columns, 3) of an upper lid into skin and film.
+
+    ``below`` (K, columns, 3) is the skin below the eye; ``reach_px`` the height beyond which nothing moves.
+    """
+    step = float(t_px[1] - t_px[0])
+    # Beyond the corners there is skin alone on the nose's side, and lashes that lean out on the other.
+    along = smoothstep(-0.6 * r, -0.1 * r, x_px) * smoothstep(-1.3 * r, -0.9 * r, width_px - x_px)
+    # What the lid draws out lies above the opening.
+    moves = (1.0 - smoothstep(0.6 * reach_px, reach_px, t_px))[:, None] * smoothstep(-0.6 * r, 0.4 * r, x_px)
+    moves *= smoothstep(-0.8 * r, 0.4 * r, width_px - x_px)
+    lash_colour = _lash_colour(colours, x_px, t_px, width_px, r)
+
+    light = colours.mean(-1)
+    bright = _between_strands(light, step, r)
+    height = _lash_height(bright, t_px, step, r)
+    over = t_px[:, None] - height
+    held = np.take_along_axis(bright, np.clip(np.maximum(t_px[:, None], height) / step, 0, len(t_px) - 1).astype(int), axis=0)
+    lit = _lit_when_shut(held, below.mean(-1), t_px, reach_px, step, r)
+    skin_share = smoothstep(-0.05 * r, 0.15 * r, over)
+    plain = smoothstep(0.75, 0.95, light / np.maximum(held, 0.02))
+    tone = _fill(colours / np.maximum(light, 0.02)[..., None], skin_share * plain, r / step)
+    detail = np.clip(colours - _blur(colours, 0.15 * r / step), -MOST_DETAIL, MOST_DETAIL) * skin_share[..., None]
+    clean = lit[..., None] * tone + detail
+    bare = colours * (1.0 + along * (np.maximum(bright / np.maximum(light, 0.02), 1.0) - 1.0))[..., None]
+    bare = colours + (bare - colours) * (1.0 - smoothstep(0.4 * r, 0.7 * r, over))[..., None]
+    clean = bare + (clean - bare) * moves[..., None]
+
+    alpha = matte(colours, clean, lash_colour)
+    # The roots stand dense: carry the line's darkest down to the margin, and let the lid's own edge keep it.
+    low, high = int(0.05 * r / step), max(int(0.25 * r / step), int(0.05 * r / step) + 1)
+    root = _blur(alpha[low:high].max(0)[None], 0.1 * r / step)[0]
+    root *= smoothstep(0.0, 0.4 * r, x_px) * smoothstep(-0.5 * r, 0.0, width_px - x_px)
+    alpha = np.maximum(alpha, root * (1.0 - smoothstep(0.12 * r, 0.25 * r, t_px))[:, None])
+    # Above the lashes only single strands that stick out are lash; what else is dark there is shade.
+    strands = matte(colours, colours * np.maximum(bright / np.maximum(light, 0.02), 1.0)[..., None], lash_colour)
+    stray = np.minimum(alpha, strands) * (1.0 - smoothstep(0.4 * r, 0.7 * r, over))
+    lash = alpha + (stray - alpha) * smoothstep(0.0, 0.2 * r, over)
+    shade = 1.0 - (1.0 - alpha) / (1.0 - np.minimum(lash, 0.99))
+    line = root * (1.0 - smoothstep(0.75, 1.25, t_px / (LINE_IRIS_RADII * r)))[:, None]
+    return LidSkin(clean + (lash_colour - clean) * line[..., None], lash, shade, lash_colour)
+
+
+def matte(colours: np.ndarray, skin: np.ndarray, lash_colour: np.ndarray) -> np.ndarray:
+    """Return how far each colour lies on the way from skin to lash, 0..1."""
+    contrast = skin - lash_colour
+    return np.clip(((skin - colours) * contrast).sum(-1) / np.maximum((contrast ** 2).sum(-1), 1e-4), 0.0, 1.0)
+
+
+def grain_of(colours: np.ndarray, radius: float) -> np.ndarray:
+    """Return the fine detail (rows, columns, 3) of skin: what varies within 0.15 iris radii, without hairs and glints."""
+    detail = colours - _blur(colours, 0.15 * radius)
+    limit = 2.5 * np.median(np.abs(detail - np.median(detail))) / 0.6745
+    return np.clip(detail, -limit, limit)
+
+
+def draw_out(clean: np.ndarray, t_px: np.ndarray, rows_px: np.ndarray, shut_px: np.ndarray, grain: np.ndarray, r: float) -> np.ndarray:
+    """Return skin at finer rows (M,), which lie ``shut_px`` (M, columns) from the margin when the lid is shut.
+
+    Where rows part, detail along the lid would become streaks: it is softened, and grain (K, columns, 3) of the grid's
+    own step takes its place, at the distances at which it lies when shut.
+    """
+    step = float(t_px[1] - t_px[0])
+    at = np.clip((rows_px - t_px[0]) / step, 0.0, len(t_px) - 1.001)
+    low, share = at.astype(int), (at - at.astype(int))[:, None, None]
+    stretch = np.gradient(shut_px, rows_px, axis=0)
+    amount = smoothstep(1.2, 2.2, stretch)[..., None]
+    soft = cv2.GaussianBlur(clean.astype(np.float32), (0, 0), sigmaX=max(0.15 * r / step, 0.3), sigmaY=0.3, borderType=cv2.BORDER_REPLICATE)
+    sharp, even = ((1.0 - share) * field[low] + share * field[low + 1] for field in (clean, soft))
+    where = np.mod(shut_px / step, 2 * len(grain) - 2).astype(int)
+    where = np.where(where < len(grain), where, 2 * len(grain) - 2 - where)
+    return sharp + (even - sharp + grain[where, np.arange(clean.shape[1])[None]]) * amount
+
+
+def _lash_colour(colours: np.ndarray, x_px: np.ndarray, t_px: np.ndarray, width_px: float, r: float) -> np.ndarray:
+    edge = colours[t_px < max(0.35 * r, t_px[1])][:, (x_px > 0.1 * width_px) & (x_px < 0.9 * width_px)].reshape(-1, 3)
+    light = edge.mean(1)
+    return np.clip(0.8 * edge[light <= np.percentile(light, 12)].mean(0), 0.02, 0.25)
+
+
+def _between_strands(light: np.ndarray, step: float, r: float) -> np.ndarray:
+    """Return the brightness between strands: the 78th percentile of each row's neighbourhood."""
+    width = 2 * int(STRAND_WINDOW_IRIS_RADII * r / step) + 1
+    return _blur(percentile_filter(light, 78, (1, width)), 0.1 * r / step)
+
+
+def _lash_height(bright: np.ndarray, t_px: np.ndarray, step: float, r: float) -> np.ndarray:
+    """Return the height (columns,) up to which lashes darken the skin: where it first stops growing brighter."""
+    profile = cv2.GaussianBlur(bright.astype(np.float32), (0, 0), sigmaX=max(0.4 * r / step, 0.3), sigmaY=max(0.08 * r / step, 0.3),
+                               borderType=cv2.BORDER_REPLICATE)
+    low, high = (k * r for k in LASH_IRIS_RADII)
+    falls = (np.gradient(profile, axis=0) <= 0.0) & (t_px >= low)[:, None]
+    first = np.where(falls.any(0), t_px[falls.argmax(0)], high)
+    return _blur(np.clip(first, low, high)[None], 0.3 * r / step)[0]
+
+
+def _lit_when_shut(held: np.ndarray, below: np.ndarray, t_px: np.ndarray, reach_px: float, step: float, r: float) -> np.ndarray:
+    """Return the brightness (rows, columns) of the shut lid: without folds, and nearly as bright as the skin around it."""
+    size = 2 * int(0.5 * FOLD_IRIS_RADII * r / step) + 1
+    even = _blur(np.maximum(grey_closing(held, (size, 1), mode="nearest"), held), 0.2 * r / step)
+    top = _blur(even[np.searchsorted(t_px, min(reach_px, t_px[-1])) - 1][None], 0.4 * r / step)
+    bottom = _blur(np.percentile(below[: max(1, int(r / step))], 60, axis=0)[None], 0.8 * r / step)
+    share = np.clip(t_px / reach_px, 0.0, 1.0)[:, None]
+    around = share * top + (1.0 - share) * bottom
+    return even + LIT_SHARE * np.maximum(around - even, 0.0)
+
+
+def _fill(colours: np.ndarray, known: np.ndarray, radius: float) -> np.ndarray:
+    """Return colours smoothed over what is known (weights 0..1), from as near as there is enough of it."""
+    filled, missing = np.zeros_like(colours), np.ones(known.shape)
+    for sigma in (0.3 * radius, 0.7 * radius, 1.6 * radius, 4.0 * radius):
+        weight = _blur(known, sigma)
+        here = missing * (smoothstep(0.05, 0.25, weight) if sigma < 4.0 * radius else 1.0)
+        filled += here[..., None] * _blur(colours * known[..., None], sigma) / np.maximum(weight, 1e-4)[..., None]
+        missing = missing - here
+    return filled
+
+
+def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(image.astype(np.float32), (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REPLICATE)
