@@ -2,14 +2,20 @@
 """A made-up head of any number of splats, and a camera that it fills: what renderers are timed and tested on."""
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 
 from ...gazesplat_addon.rig import parts
 from ...gazesplat_addon.rig.pose import PosedSplats
-from ...gazesplat_addon.splat.arrays import Splats, quaternions_of
+from ...gazesplat_addon.rig.sidecar import PortraitRig
+from ...gazesplat_addon.splat.arrays import Splats, concatenate, quaternions_of
 from ...gazesplat_addon.splat.harmonics import colours as seen_colours
 from ..render import Camera
 
+_MADE_UP_EYES = Path(__file__).resolve().parents[2] / "tests" / "synthetic.py"
+_FORWARD_M = 0.075                                  # the made-up eyes look out of a head whose middle is this far behind them
 HEAD_SEMI_AXES_M = np.array([0.075, 0.095, 0.12])   # half width, depth and height of an adult head, rounded
 HEAD_DISTANCE_M = 0.6
 HAIR = 5                                            # a group code that no portrait uses
@@ -51,6 +57,25 @@ def synthetic_head(count: int, seed: int = 0, sh_degree: int = 0) -> PosedSplats
     splats, groups = head_splats(count, seed, sh_degree)
     colours = seen_colours(splats, splats.means, np.array([0.0, -HEAD_DISTANCE_M, 0.0]))
     return PosedSplats(splats.means, splats.linear_factors(), splats.opacities, colours, groups)
+
+
+def head_portrait(count: int, sh_degree: int = 0) -> tuple[Splats, np.ndarray, PortraitRig]:
+    """Return a head of ``count`` splats and the tests' made-up eyes, which add 8,000: splats, groups (N,) uint8, rig."""
+    spec = importlib.util.spec_from_file_location("gazesplat_made_up_eyes", _MADE_UP_EYES)
+    made_up = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made_up)
+    eyes, eye_groups, rig = made_up.synthetic_portrait(head_count=1, sh_degree=sh_degree)
+    head, _ = head_splats(count, sh_degree=sh_degree)
+    head = Splats(head.means + np.float32([0.0, _FORWARD_M, 0.0]), head.scales, head.rotations, head.opacities, head.colours, head.sh_rest)
+    return concatenate([head, eyes]), np.concatenate([np.full(count, parts.HEAD), eye_groups]).astype(np.uint8), rig
+
+
+def portrait_camera(width: int, height: int) -> Camera:
+    """Return a camera before ``head_portrait`` whose frame height the head fills."""
+    distance_m = HEAD_DISTANCE_M + _FORWARD_M
+    focal = 0.97 * height * distance_m / (2.0 * HEAD_SEMI_AXES_M[2])
+    w2c = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [0.0, 1.0, 0.0, HEAD_DISTANCE_M], [0.0, 0.0, 0.0, 1.0]])
+    return Camera(width, height, focal, focal, width / 2, height / 2, w2c)
 
 
 def head_camera(width: int, height: int) -> Camera:

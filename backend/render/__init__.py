@@ -16,7 +16,7 @@ def render(posed: Posed, camera: Camera, settings: RenderSettings | None = None,
            threads: int | None = None, depth: bool = False, mattes: Mapping[str, Sequence[int]] | None = None) -> Frame:
     """Draw posed splats (see docs/rendering.md for what a picture is).
 
-    backend   "numba" (fast, compiled on first use) or "reference" (float64, readable, slow)
+    backend   "numba" (fast, compiled on first use), "cuda" (gsplat, where there is a GPU) or "reference" (float64, readable, slow)
     threads   of the numba rasteriser; None takes all that this process may use
     depth     whether to fill ``Frame.depth``
     mattes    name -> group codes; a splat counts for the first matte that names its group
@@ -36,8 +36,12 @@ def render(posed: Posed, camera: Camera, settings: RenderSettings | None = None,
         from . import reference
 
         frame = reference.render(posed, camera, settings, depth=depth, mattes=mattes)
+    elif backend == "cuda":
+        from . import gsplat_cuda
+
+        frame = gsplat_cuda.render(posed, camera, settings, depth=depth, mattes=mattes)
     else:
-        raise ValueError(f"unknown rasteriser {backend!r}: expected 'numba' or 'reference'")
+        raise ValueError(f"unknown rasteriser {backend!r}: expected 'numba', 'cuda' or 'reference'")
     return frame if n == 1 else _averaged(frame, n)
 
 

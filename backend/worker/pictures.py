@@ -31,11 +31,11 @@ def make_picture(header: Mapping, frames: FrameMaker, portraits: Mapping[str, He
     ``show`` gets what there is, and of how many samples, whenever ``progress_s`` seconds have passed.
     KeyError, IndexError or ValueError for a bad message.
     """
-    if "film" not in header:
-        return arrays_of(frames.draw(header, portraits))
+    moments = header.get("moments") or [{}]
+    if header.get("film") is None:
+        return arrays_of(frames.draw({**header, **moments[0]}, portraits))
     exposure = Exposure(stock_of(header["film"], cubes))
     rays = header.get("rays") or [[0, 0.0, 0.0, 0.0, 0.0]]
-    moments = header.get("moments") or [{}]
     every_s, shown_at = header.get("progress_s"), time.monotonic()
     for done, (moment, *ray) in enumerate(rays, start=1):
         if should_stop():

@@ -69,7 +69,7 @@ class Worker:
             raise BrokenMessage(f"a message of the unknown type {kind!r}")
 
     def _draw(self, header: Mapping) -> None:
-        asked, started = header["id"], time.perf_counter()
+        asked, started = header["id"], (time.perf_counter(), time.process_time())
 
         def show(picture: Mapping[str, np.ndarray], samples: int) -> None:
             self._say(asked, started, picture, samples=samples, final=False)
@@ -83,8 +83,9 @@ class Worker:
         if picture is not None:
             self._say(asked, started, picture, samples=len(header.get("rays") or [0]), final=True)
 
-    def _say(self, asked: int, started: float, picture: Mapping[str, np.ndarray], **more: object) -> None:
-        write_message(self._answers, {"type": PICTURE, "id": asked, "seconds": time.perf_counter() - started, **more}, picture)
+    def _say(self, asked: int, started: tuple[float, float], picture: Mapping[str, np.ndarray], **more: object) -> None:
+        took = {"seconds": time.perf_counter() - started[0], "cpu_seconds": time.process_time() - started[1]}
+        write_message(self._answers, {"type": PICTURE, "id": asked, **took, **more}, picture)
 
 
 def warm_up() -> None:

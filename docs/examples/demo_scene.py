@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a reconstructed portrait to a rendered clip, without a window: what ``python3 dev.py demo`` runs in Blender's Python.
 
-    python docs/examples/demo_scene.py --portrait FOLDER --out FOLDER [--frames 72] [--engine eevee]
+    python docs/examples/demo_scene.py --portrait FOLDER --out FOLDER [--frames 72] [--engine gazesplat]
 
 The Python needs the ``bpy`` module. Written to --out: portrait.blend, frames/, clip.mp4, contact_sheet.png, eyes_2x.png.
 """
@@ -174,7 +174,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=72)
     parser.add_argument("--size", type=int, default=512, help="width and height in pixels")
     parser.add_argument("--fps", type=int, default=24)
-    parser.add_argument("--engine", choices=(OWN_ENGINE, "eevee", "cycles"), default="eevee")
+    parser.add_argument("--engine", choices=(OWN_ENGINE, "eevee", "cycles"), default=OWN_ENGINE)
     parser.add_argument("--package", type=Path, metavar="ZIP", help="install and use this zip; default: the checkout itself")
     return parser.parse_args()
 

@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 import pytest
 
+from tests.engine_pictures import backend_python
 from tests.portrait_files import write_portrait
 
 FRAMES = 16
@@ -37,6 +38,20 @@ def demo(root, tmp_path_factory) -> Path:
                           env={**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path_factory.mktemp("profile"))})
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
     assert told.stdout.count(" s\n") >= 6, "every step says how long it took"
+    return out
+
+
+@pytest.fixture(scope="module")
+def own_demo(root, demo, tmp_path_factory) -> Path:
+    """The same by our own engine, which is what the demo takes where nothing is said."""
+    backend = backend_python()
+    out = tmp_path_factory.mktemp("own")
+    script, portrait = root / "docs" / "examples" / "demo_scene.py", write_portrait(tmp_path_factory.mktemp("portrait") / "portrait")
+    told = subprocess.run([sys.executable, str(script), "--portrait", str(portrait), "--out", str(out), "--frames", str(FRAMES),
+                           "--size", "96"], capture_output=True, text=True, check=False, timeout=500,
+                          env={**os.environ, "GAZESPLAT_BACKEND_PYTHON": str(backend),
+                               "BLENDER_USER_RESOURCES": str(tmp_path_factory.mktemp("profile"))})
+    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
     return out
 
 
@@ -66,6 +81,14 @@ def test_the_face_is_in_the_picture_and_moves(demo, clean):
     assert 0.3 < head.mean() < 0.9, "the head fills the picture"
     assert 0.7 < np.ptp(np.flatnonzero(head.any(1))) / 96 < 0.98
     assert np.abs(left - right).max() > 40.0
+
+
+def test_our_own_engine_makes_the_pictures_of_the_node_display(demo, own_demo, clean):
+    """Poses of a whole clip, by the twin in the worker and by the node tree in Cycles."""
+    assert {path.name for path in own_demo.iterdir()} == {path.name for path in demo.iterdir()}
+    for frame in range(1, FRAMES + 1):
+        own, display = (read(folder / "frames" / f"{frame:04d}.png") / 255.0 for folder in (own_demo, demo))
+        assert -10.0 * np.log10(max(np.mean((own - display) ** 2), 1e-9)) > 50.0, frame
 
 
 def test_the_file_renders_the_same_without_gazesplat_and_without_scripts(demo, tmp_path, root):
