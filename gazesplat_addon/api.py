@@ -16,16 +16,17 @@ import bpy
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.job import QUALITIES
 from . import backend_status, live_jobs, reconstruction
+from .export import Exported
 from .gaze.inputs import check_seed
 from .live_follow import LiveFollow
 from .portrait import Portrait
 from .portrait import chosen as _chosen
 from .properties import GAZE_STATE_ITEMS, QUALITY_ITEMS, motion_preset_items
-from .reconstruction import Reconstruction
+from .reconstruction import PHOTO_SUFFIXES, VIDEO_SUFFIXES, Reconstruction
 from .scene import store
 
-__all__ = ["GAZE_STATE_ITEMS", "QUALITY_ITEMS", "LiveFollow", "Portrait", "Reconstruction", "load", "motion_preset_items", "portraits",
-           "reconstruct"]
+__all__ = ["GAZE_STATE_ITEMS", "PHOTO_SUFFIXES", "QUALITY_ITEMS", "VIDEO_SUFFIXES", "Exported", "LiveFollow", "Portrait", "Reconstruction",
+           "load", "motion_preset_items", "portraits", "reconstruct"]
 
 
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
@@ -62,7 +63,7 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
 def load(path: str | Path, *, name: str | None = None, scene: bpy.types.Scene | None = None) -> Portrait:
     """Bring a portrait into a scene (default: the current one): its portrait.ply, or the folder it lies in.
 
-    ``//`` at the beginning means the folder of the .blend. A PLY without its sidecar files becomes a plain splat
+    ``//`` at the beginning means the folder of the .blend. A PLY without its sidecar files, or an SPZ, becomes a plain splat
     without eyes. Raises GazeSplatError, for instance ``no-file`` or ``bad-ply``.
     """
     given = Path(bpy.path.abspath(str(path)))

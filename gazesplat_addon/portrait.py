@@ -7,14 +7,14 @@ object is looked up by Blender's session id, which renaming does not change.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bpy
 
 from ..backend.contract.errors import GazeSplatError
-from . import motion
+from . import export, motion
 from .engine import set_up
 from .portrait_eyes import Eyes
 from .portrait_life import Life
@@ -258,6 +258,28 @@ class Portrait(Life):
         from . import linear_refit_job  # a job brings its result in as a portrait: that module imports this one
 
         return linear_refit_job.refit(self, wait=wait, quality=quality)
+
+    def export(self, path: str | Path, *, frame: int | None = None, start: int | None = None, end: int | None = None) -> list[Path]:
+        """Write the splats as posed and placed in the scene, as .ply or .spz by the path's ending; return the files written.
+
+        frame        which frame to pose; default: the current one
+        start, end   write a sequence instead, one file a frame: its number stands for the #s of the name, or at the name's end
+
+        ``//`` at the beginning means the folder of the .blend. The files hold plain splats in world space that every viewer shows,
+        without eyes to direct. Raises GazeSplatError, for instance ``bad-format``, ``no-folder`` or ``disk-full``.
+        """
+        return [step.path for step in self.export_steps(path, frame=frame, start=start, end=end)]
+
+    def export_steps(self, path: str | Path, *, frame: int | None = None, start: int | None = None,
+                     end: int | None = None) -> Iterator[export.Exported]:
+        """Do the same as ``export`` file by file, for whoever shows progress or may stop: yields after each file."""
+        if frame is not None and (start is not None or end is not None):
+            raise GazeSplatError("bad-value", "An export has one frame, or a start and an end.", "Leave out frame, or start and end.")
+        frames = None if frame is None else range(frame, frame + 1)
+        if start is not None or end is not None:
+            first, last = self.scene.frame_start if start is None else start, self.scene.frame_end if end is None else end
+            frames = range(first, last + 1)
+        return export.steps(self.root, self.scene, Path(bpy.path.abspath(str(path))), frames)
 
     def reload(self) -> None:
         """Read the portrait's files again, for instance after a new reconstruction; animation and place stay."""

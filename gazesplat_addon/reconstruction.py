@@ -21,6 +21,9 @@ from .jobs.state import CANCELLED, DONE, ENDED, RUNNING, Job
 from .portrait import Portrait
 
 POLL_INTERVAL_S = 0.1
+# What the backend decodes. HEIC is here because it says how to convert one.
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi"})
 
 
 class Reconstruction:
@@ -177,13 +180,18 @@ class Newsreader:
         return lines
 
 
-def start(photo: Path, *, kind: str = "selfie", quality: str, device: str = "auto", seed: int, options: dict) -> Reconstruction:
-    """Start the backend on a copy of a photo and return at once.
+def kind_of(source: Path) -> str:
+    """Return the kind of job that a file asks for by its ending: "video" or "selfie"."""
+    return "video" if source.suffix.lower() in VIDEO_SUFFIXES else "selfie"
+
+
+def start(photo: Path, *, kind: str | None = None, quality: str, device: str = "auto", seed: int, options: dict) -> Reconstruction:
+    """Start the backend on a copy of a photo or video and return at once; ``kind`` None goes by the file.
 
     Raises GazeSplatError when there is no backend, the photo cannot be copied or the job cannot be written.
     """
     python = environment.find_backend_python(preferences.backend_places())
-    folder = create_job(preferences.jobs_folder(), kind, photo, quality=quality, device=device, seed=seed, options=options,
+    folder = create_job(preferences.jobs_folder(), kind or kind_of(photo), photo, quality=quality, device=device, seed=seed, options=options,
                         versions={"blender": bpy.app.version_string})
     reconstruction = Reconstruction(Job(folder))
     reconstruction.start(python)

@@ -14,8 +14,10 @@ from .check_motion import GAZESPLAT_OT_check_motion
 from .clear_generated import GAZESPLAT_OT_clear_generated
 from .clear_layer import GAZESPLAT_OT_clear_layer
 from .delete_portrait import GAZESPLAT_OT_delete_portrait
+from .drop_photo import GAZESPLAT_FH_photo
 from .drop_portrait import GAZESPLAT_FH_portrait
 from .examine_backend import GAZESPLAT_OT_examine_backend
+from .export_portrait import GAZESPLAT_OT_export_portrait
 from .import_portrait import GAZESPLAT_OT_import_portrait
 from .import_result import GAZESPLAT_OT_import_result
 from .live_follow import GAZESPLAT_OT_live_follow
@@ -39,6 +41,8 @@ CLASSES = (
     GAZESPLAT_OT_open_log,
     GAZESPLAT_OT_import_portrait,
     GAZESPLAT_FH_portrait,
+    GAZESPLAT_FH_photo,
+    GAZESPLAT_OT_export_portrait,
     GAZESPLAT_OT_delete_portrait,
     GAZESPLAT_OT_look_at_object,
     GAZESPLAT_OT_look_at_camera,

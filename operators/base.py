@@ -6,6 +6,7 @@ Every operator defines ``run`` in place of ``execute``.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
 
 import bpy
 
@@ -29,8 +30,11 @@ class Verb:
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blender's entry: report the outcome in one sentence."""
+        return self._reported(lambda: self.run(context))
+
+    def _reported(self, work: Callable[[], str | None]) -> set[str]:
         try:
-            said = self.run(context)
+            said = work()
         except GazeSplatError as error:
             _log.info("%s: %s: %s", self.bl_idname, error.code, error)
             self.report({"ERROR"}, str(error))
@@ -45,6 +49,79 @@ class Verb:
         if said:
             self.report({"INFO"}, said)
         return {"FINISHED"}
+
+
+class SteppedVerb(Verb):
+    """Mix-in of verbs that take long: in a window they go step by step, show how far they are, and Escape stops them.
+
+    Define ``steps``, whose values have ``done`` and ``total``, and ``told``. In a script all steps are done at once.
+    """
+
+    bl_options = {"REGISTER"}
+    in_window = False
+
+    def steps(self, context: bpy.types.Context) -> Iterator:
+        """Yield after each step; whoever stops asking has stopped the work."""
+        raise NotImplementedError
+
+    def told(self, step: object) -> str:
+        """Return the sentence after the last step."""
+        raise NotImplementedError
+
+    def run(self, context: bpy.types.Context) -> str:
+        step = None
+        for step in self.steps(context):
+            pass
+        return self.told(step)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Begin; a window's operator goes on in ``modal``."""
+        if not self.in_window:
+            return super().execute(context)
+        outcome = self._reported(lambda: self._begin(context))
+        return {"RUNNING_MODAL"} if outcome == {"FINISHED"} else outcome
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Do one step a tick of the timer."""
+        if event.type == "ESC" and event.value == "PRESS":
+            self._end(context)
+            self.report({"WARNING"}, f"Stopped after {self._step.done} of {self._step.total}" if self._step else "Stopped")
+            return {"CANCELLED"}
+        if event.type != "TIMER":
+            return {"RUNNING_MODAL"}
+        outcome = self._reported(lambda: self._advance(context))
+        if self._over or outcome != {"FINISHED"}:
+            self._end(context)
+            return outcome
+        return {"RUNNING_MODAL"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Blender ends the operator: its window closes, another file is opened."""
+        self._end(context)
+
+    def _begin(self, context: bpy.types.Context) -> None:
+        self._iterator, self._step, self._over = self.steps(context), None, False
+        manager = context.window_manager
+        self._timer = manager.event_timer_add(0.01, window=context.window)
+        manager.progress_begin(0, 1000)
+        context.workspace.status_text_set(f"{self.bl_label}: Escape stops it")
+        manager.modal_handler_add(self)
+
+    def _advance(self, context: bpy.types.Context) -> str | None:
+        step = next(self._iterator, None)
+        if step is None:
+            self._over = True
+            return self.told(self._step)
+        self._step = step
+        context.window_manager.progress_update(int(1000 * step.done / step.total))
+        context.workspace.status_text_set(f"{self.bl_label}: {step.done} of {step.total}. Escape stops it")
+        return None
+
+    def _end(self, context: bpy.types.Context) -> None:
+        self._iterator.close()
+        context.window_manager.event_timer_remove(self._timer)
+        context.window_manager.progress_end()
+        context.workspace.status_text_set(None)
 
 
 class PortraitVerb(Verb):

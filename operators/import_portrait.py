@@ -9,13 +9,13 @@ from .base import Verb, select
 
 
 class GAZESPLAT_OT_import_portrait(Verb, bpy.types.Operator):
-    """Import a reconstructed portrait: choose its portrait.ply. Its sidecar files beside it carry the eyes"""
+    """Import a reconstructed portrait: choose its portrait.ply, whose sidecar files beside it carry the eyes. Or any Gaussian splats"""
 
     bl_idname = "gazesplat.import_portrait"
     bl_label = "Import Portrait"
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    filter_glob: bpy.props.StringProperty(default="*.ply", options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(default="*.ply;*.spz", options={"HIDDEN"})
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if self.filepath:

@@ -20,6 +20,7 @@ class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
     bl_options = {"REGISTER"}  # the portrait is imported later, by an operator with an undo step of its own
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     quality: bpy.props.EnumProperty(name="Quality", items=api.QUALITY_ITEMS, default="standard",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from . import menus
 from .backend import GAZESPLAT_PT_backend
 from .eyes import GAZESPLAT_PT_eyes
 from .motion import GAZESPLAT_PT_generators, GAZESPLAT_PT_layers, GAZESPLAT_PT_motion
@@ -15,4 +16,16 @@ from .render import GAZESPLAT_PT_render
 CLASSES = (GAZESPLAT_PT_next_step, GAZESPLAT_PT_photo, GAZESPLAT_PT_eyes, GAZESPLAT_PT_motion, GAZESPLAT_PT_layers,
            GAZESPLAT_PT_generators, GAZESPLAT_PT_render, GAZESPLAT_PT_backend)
 
-register, unregister = bpy.utils.register_classes_factory(CLASSES)
+_register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+
+
+def register() -> None:
+    """Add the panels, then our lines in Blender's menus."""
+    _register()
+    menus.register()
+
+
+def unregister() -> None:
+    """Take both away."""
+    menus.unregister()
+    _unregister()

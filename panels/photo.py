@@ -26,4 +26,4 @@ class GAZESPLAT_PT_photo(SidebarPanel, bpy.types.Panel):
                                  icon="USER")
         button.filepath = settings.photo
         button.quality = settings.quality
-        layout.operator("gazesplat.import_portrait", text="Import portrait.ply...", icon="IMPORT")
+        layout.operator("gazesplat.import_portrait", text="Import Portrait or Splats...", icon="IMPORT")

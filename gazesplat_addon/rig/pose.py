@@ -63,9 +63,23 @@ class PosedSplats:
         return len(self.means)
 
 
-def pose_splats(splats: Splats, groups: np.ndarray, rig: PortraitRig, pose: Pose,
-                eye_point_m: np.ndarray | None = None) -> PosedSplats:
-    """Return the portrait as posed, seen from ``eye_point_m`` (portrait frame; needed for SH degree > 0)."""
+@dataclass(frozen=True)
+class PosedParts:
+    """What a pose does to N splats, portrait frame.
+
+    means (N, 3) m, factors (N, 3, 3) m, opacities (N,); turns (N, 3, 3) of their harmonics, None for degree 0; shades (N, 3), by which
+    their colours are multiplied
+    """
+
+    means: np.ndarray
+    factors: np.ndarray
+    opacities: np.ndarray
+    turns: np.ndarray | None
+    shades: np.ndarray
+
+
+def pose_parts(splats: Splats, groups: np.ndarray, rig: PortraitRig, pose: Pose) -> PosedParts:
+    """Return what the pose does to the splats, whatever they are seen from."""
     means = splats.means.astype(np.float32, copy=True)
     factors = splats.linear_factors().astype(np.float32)
     opacities = splats.opacities.astype(np.float32, copy=True)
@@ -73,8 +87,15 @@ def pose_splats(splats: Splats, groups: np.ndarray, rig: PortraitRig, pose: Pose
     shade = np.ones((len(splats), 3), np.float32)
     for side, eye in rig.eyes.items():
         _pose_eye(side, eye, pose.eyes.get(side, EyePose()), groups, means, factors, opacities, turn, shade)
-    colours = _seen_colours(splats, means, eye_point_m, turn) * shade
-    return PosedSplats(means, factors, opacities, colours.astype(np.float32), groups)
+    return PosedParts(means, factors, opacities, turn, shade)
+
+
+def pose_splats(splats: Splats, groups: np.ndarray, rig: PortraitRig, pose: Pose,
+                eye_point_m: np.ndarray | None = None) -> PosedSplats:
+    """Return the portrait as posed, seen from ``eye_point_m`` (portrait frame; needed for SH degree > 0)."""
+    posed = pose_parts(splats, groups, rig, pose)
+    colours = _seen_colours(splats, posed.means, eye_point_m, posed.turns) * posed.shades
+    return PosedSplats(posed.means, posed.factors, posed.opacities, colours.astype(np.float32), groups)
 
 
 def posed_means(means: np.ndarray, groups: np.ndarray, eyes: Mapping[str, EyeRig], pose: Pose) -> np.ndarray:

@@ -32,10 +32,15 @@ def seen_carriers(depsgraph: bpy.types.Depsgraph) -> Iterator[tuple[bpy.types.Ob
         if carrier.original.get(store.PART_KEY) != store.SPLATS or not instance.show_self:
             continue
         to_world = np.array(instance.matrix_world, np.float64)
-        if not np.isfinite(to_world).all() or abs(np.linalg.det(to_world[:3, :3])) < _LEAST_DETERMINANT:
+        if not has_inverse(to_world):
             log.warning("%s is not drawn: its matrix has no inverse.", carrier.name)
             continue
         yield carrier, to_world
+
+
+def has_inverse(to_world: np.ndarray) -> bool:
+    """Return whether an object's matrix (4, 4) leaves it a size."""
+    return bool(np.isfinite(to_world).all() and abs(np.linalg.det(to_world[:3, :3])) >= _LEAST_DETERMINANT)
 
 
 def read_carrier(mesh: bpy.types.Mesh) -> dict[str, np.ndarray]:

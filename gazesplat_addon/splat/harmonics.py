@@ -66,21 +66,23 @@ def turned_back(directions: np.ndarray, rotations: np.ndarray) -> np.ndarray:
     return np.einsum("nij,ni->nj", rotations, directions)
 
 
-def turned_coefficients(sh_rest: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return the coefficients (N, K, C), K = 0, 3, 8 or 15, of functions carried along by ``matrix`` (3, 3), float32.
+def carried(colours: np.ndarray, sh_rest: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return base colours (N, 3) and coefficients (N, K, 3), K = 0, 3, 8 or 15, of splats carried along by ``matrix`` (3, 3), float32.
 
-    A function f becomes g(d) = f(A^-1 d / |A^-1 d|): what an object's own matrix does to the colours of its splats. For
-    rotations, mirrorings and even scales that is exact. An uneven scale bends functions out of every finite degree: the result is
-    then the nearest function without its mean, which no K holds. LinAlgError for a matrix without an inverse.
+    Their colours are functions f of direction; what an object's own matrix A makes of them is g(d) = f(A^-1 d / |A^-1 d|). For
+    rotations, mirrorings and even scales the result is exact. An uneven scale bends functions out of every finite degree: the
+    result is then the nearest function of theirs. LinAlgError for a matrix without an inverse.
     """
+    colours, sh_rest = np.asarray(colours, np.float32), np.asarray(sh_rest, np.float32)
     if not sh_rest.shape[1]:
-        return np.asarray(sh_rest, np.float32)
+        return colours, sh_rest
     degree = COEFFICIENTS.index(sh_rest.shape[1] + 1)
-    directions = _even_directions(256)
+    directions = _even_directions(512)
     back = directions @ np.linalg.inv(np.asarray(matrix, np.float64)).T
-    carried = basis(back / np.linalg.norm(back, axis=1, keepdims=True), degree)
-    change = np.linalg.lstsq(basis(directions, degree), carried, rcond=None)[0][1:, 1:]
-    return np.einsum("kj,njc->nkc", change.astype(np.float32), sh_rest)
+    bent = basis(back / np.linalg.norm(back, axis=1, keepdims=True), degree)
+    change = np.linalg.lstsq(basis(directions, degree), bent, rcond=None)[0].astype(np.float32)
+    mean = np.float32(SH_C0) * np.einsum("j,njc->nc", change[0, 1:], sh_rest)
+    return colours + mean, np.einsum("kj,njc->nkc", change[1:, 1:], sh_rest)
 
 
 def _even_directions(count: int) -> np.ndarray:

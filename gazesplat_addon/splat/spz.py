@@ -21,7 +21,7 @@ import numpy as np
 
 from ...backend.contract.errors import GazeSplatError
 from .arrays import SH_C0, Splats, quaternion_product
-from .harmonics import turned_coefficients
+from .harmonics import carried
 
 _log = logging.getLogger(__name__)
 
@@ -190,8 +190,8 @@ def _read_splats(stream: _Inflater, header: _Header) -> Splats:
     rotations = _smallest_three(stream.array(n, 4)) if header.version >= 3 else _first_three(stream.array(n, 3))
     rotations = quaternion_product(_TO_BLENDER_QUATERNION, rotations).astype(np.float32)
     stored = stream.array(n, 3 * _COEFFICIENTS[header.degree])[:, :3 * kept].reshape(n, kept, 3)
-    sh_rest = turned_coefficients((stored - np.float32(128.0)) * np.float32(1.0 / 128.0), TO_BLENDER)
-    return Splats(np.ascontiguousarray(means), scales, rotations, opacities, np.float32(0.5) + np.float32(SH_C0) * f_dc, sh_rest)
+    colours, sh_rest = carried(np.float32(0.5) + np.float32(SH_C0) * f_dc, (stored - np.float32(128.0)) * np.float32(1.0 / 128.0), TO_BLENDER)
+    return Splats(np.ascontiguousarray(means), scales, rotations, opacities, colours, sh_rest)
 
 
 def _fixed_point(stored: np.ndarray, fraction_bits: int) -> np.ndarray:
@@ -235,12 +235,12 @@ def _pack(splats: Splats, file_name: str) -> list[bytes]:
     fraction_bits = int(min(MAX_FRACTION_BITS, np.floor(np.log2((2.0 ** 23 - 1) / max(farthest, 1e-9)))))
     fixed = np.rint(splats.means.astype(np.float64) @ TO_BLENDER * 2.0 ** fraction_bits).astype("<i4")
     back = _TO_BLENDER_QUATERNION * (1.0, -1.0, -1.0, -1.0)
-    sh_rest = turned_coefficients(splats.sh_rest, TO_BLENDER.T)
+    colours, sh_rest = carried(splats.colours, splats.sh_rest, TO_BLENDER.T)
     header = struct.pack("<IIIBBBB", MAGIC, WRITTEN_VERSION, len(splats), splats.sh_degree, fraction_bits, 0, 0)
     with np.errstate(divide="ignore"):
         log_scales = np.log(splats.scales)
     return [header, np.ascontiguousarray(fixed.view(np.uint8).reshape(-1, 3, 4)[:, :, :3]).tobytes(), _octets(splats.opacities * 255.0),
-            _octets(((splats.colours - 0.5) / SH_C0 * COLOUR_SCALE + 0.5) * 255.0), _octets((log_scales - SCALE_LOW) * SCALE_STEP),
+            _octets(((colours - 0.5) / SH_C0 * COLOUR_SCALE + 0.5) * 255.0), _octets((log_scales - SCALE_LOW) * SCALE_STEP),
             _packed_quaternions(quaternion_product(back, splats.rotations)), _octets(sh_rest * 128.0 + 128.0)]
 
 

@@ -2,8 +2,10 @@
 """A portrait's files become objects that are found again, and nothing stays where that fails."""
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import struct
 
 import bpy
 import numpy as np
@@ -13,7 +15,8 @@ from gazesplat.backend.contract.errors import GazeSplatError
 from gazesplat.gazesplat_addon import compat
 from gazesplat.gazesplat_addon.nodes import attributes
 from gazesplat.gazesplat_addon.scene import camera, portrait_object, store
-from gazesplat.gazesplat_addon.splat.ply import write_ply
+from gazesplat.gazesplat_addon.splat.ply import read_ply, write_ply
+from gazesplat.gazesplat_addon.splat.spz import write_spz
 from tests.synthetic import synthetic_portrait
 
 
@@ -181,6 +184,104 @@ def test_reload_keeps_place_animation_and_settings(root, made_up):
     depsgraph = bpy.context.evaluated_depsgraph_get()
     evaluated = store.display_modifier(root.evaluated_get(depsgraph))
     assert compat.get_modifier_input(evaluated, "Blink L") == pytest.approx(0.7)
+
+
+def many_bytes(folder) -> bytes:
+    return (folder / "portrait.ply").read_bytes()
+
+
+def spz_of(folder, **changes) -> bytes:
+    """A good SPZ of the portrait, its header's fields changed."""
+    write_spz(folder / "made.spz", read_ply(folder / "portrait.ply"))
+    content = bytearray(gzip.decompress((folder / "made.spz").read_bytes()))
+    (folder / "made.spz").unlink()
+    for at, (kind, value) in changes.items():
+        struct.pack_into(kind, content, int(at[1:]), value)
+    return gzip.compress(bytes(content))
+
+
+def with_column(folder, name: str, value: float) -> bytes:
+    """The portrait's PLY with one property of every splat set to a value."""
+    header, end, rows = many_bytes(folder).partition(b"end_header\n")
+    names = [line.split()[-1].decode() for line in header.splitlines() if line.startswith(b"property")]
+    table = np.frombuffer(rows, "<f4").reshape(-1, len(names)).copy()
+    for column in [i for i, one in enumerate(names) if one.startswith(name)]:
+        table[:, column] = value
+    return header + end + table.tobytes()
+
+
+def noise(folder) -> bytes:
+    return np.random.default_rng(0).bytes(10_000_000)
+
+
+def with_count(folder, count: str) -> bytes:
+    content = many_bytes(folder)
+    start = content.index(b"element vertex ")
+    return content[:start] + f"element vertex {count}".encode() + content[content.index(b"\n", start):]
+
+
+# The issue's list, each in both formats where the format can hold it; an SPZ has no bytes for what is not a number.
+BAD = {
+    "truncated": ("ply", lambda f: many_bytes(f)[:-999], "ply-truncated"), "truncated spz": ("spz", lambda f: spz_of(f)[:-99], "spz-truncated"),
+    "a billion splats": ("ply", lambda f: with_count(f, "1000000000"), "ply-truncated"),
+    "a billion splats spz": ("spz", lambda f: spz_of(f, _8=("<I", 10 ** 9)), "spz-header"),
+    "minus five": ("ply", lambda f: with_count(f, "-5"), "ply-header"), "minus five spz": ("spz", lambda f: spz_of(f, _8=("<i", -5)), "spz-header"),
+    "no count": ("ply", lambda f: with_count(f, ""), "ply-header"),
+    "zero splats": ("ply", lambda f: with_count(f, "0"), "ply-empty"), "zero splats spz": ("spz", lambda f: spz_of(f, _8=("<I", 0)), "spz-empty"),
+    "not a number": ("ply", lambda f: with_column(f, "x", np.nan), "ply-values"),
+    "infinite": ("ply", lambda f: with_column(f, "f_dc", np.inf), "ply-values"),
+    "zero quaternions": ("ply", lambda f: with_column(f, "rot_", 0.0), "ply-values"),
+    "scales of e to a million": ("ply", lambda f: with_column(f, "scale_", 1e6), "ply-values"),
+    "noise": ("ply", noise, "ply-not-ply"), "noise spz": ("spz", noise, "spz-not-spz"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_refused_in_words_and_leave_nothing(scene, portrait_folder, tmp_path, name):
+    suffix, made, code = BAD[name]
+    path = tmp_path / f"bad.{suffix}"
+    path.write_bytes(made(portrait_folder))
+    before = blocks()
+    with pytest.raises(GazeSplatError) as caught:
+        portrait_object.load_portrait(path, scene=scene)
+    assert caught.value.code == code and path.name in caught.value.message and caught.value.hint.endswith(".")
+    assert blocks() == before
+
+
+@pytest.mark.parametrize("suffix", ["ply", "spz"])
+def test_files_that_may_not_be_read_are_refused_in_words_and_leave_nothing(scene, tmp_path, suffix, monkeypatch):
+    path = tmp_path / f"closed.{suffix}"
+    path.write_bytes(b"content")
+    before = blocks()
+
+    def forbid(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", forbid)
+    with pytest.raises(GazeSplatError) as caught:
+        portrait_object.load_portrait(path, scene=scene)
+    assert caught.value.code == f"{suffix}-unreadable" and "Permission denied" in caught.value.message
+    assert blocks() == before
+
+
+def test_scales_of_e_to_minus_a_million_are_thin_and_one_splat_is_enough(scene, portrait_folder, tmp_path):
+    path = tmp_path / "thin.ply"
+    path.write_bytes(with_column(portrait_folder, "scale_0", -1e6))
+    mesh = store.part_of(portrait_object.load_portrait(path, scene=scene), store.SPLATS).data
+    assert values(mesh, "scale", "vector", 3)[:, 0] == pytest.approx(1e-12)
+    one = read_ply(portrait_folder / "portrait.ply").select(np.array([7]))
+    for write, name in ((write_ply, "one.ply"), (write_spz, "one.spz")):
+        write(tmp_path / name, one)
+        assert len(store.part_of(portrait_object.load_portrait(tmp_path / name, scene=scene), store.SPLATS).data.vertices) == 1
+    bpy.context.evaluated_depsgraph_get().update()
+
+
+def test_an_spz_stands_upright_like_the_ply(scene, portrait_folder, tmp_path):
+    splats = read_ply(portrait_folder / "portrait.ply")
+    write_spz(tmp_path / "mara.spz", splats)
+    root = portrait_object.load_portrait(tmp_path / "mara.spz", scene=scene)
+    assert root.name == "mara" and not root[store.ROOT_KEY]["rigged"]
+    assert np.allclose(values(store.part_of(root, store.SPLATS).data, "position", "vector", 3), splats.means, atol=1e-6)
 
 
 @pytest.mark.parametrize("break_it, code", [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import pytest
@@ -61,12 +63,12 @@ def test_every_operator_teaches(clean, gs):
         rna = operator.get_rna_type()
         assert len(rna.description) > 20 and not rna.description.endswith("."), operator.idname_py()
         for name, prop in rna.properties.items():
-            hidden = name in ("rna_type", "filepath", "filter_glob", "filter_image", "filter_folder")
+            hidden = name in ("rna_type", "filepath", "filter_glob", "filter_image", "filter_movie", "filter_folder", "check_existing")
             assert hidden or prop.description, f"{operator.idname_py()}.{name}"
 
 
 @pytest.mark.parametrize("name", ["add_saccades", "add_blinks", "add_head_drift", "clear_generated", "look_at_camera", "look_at_nothing",
-                                  "look_at_object", "set_up_render", "delete_portrait"])
+                                  "look_at_object", "set_up_render", "delete_portrait", "export_portrait"])
 def test_without_a_portrait_the_button_says_why(clean, gs, name):
     with pytest.raises(RuntimeError, match="Select a portrait"):
         getattr(bpy.ops.gazesplat, name)()
@@ -75,6 +77,50 @@ def test_without_a_portrait_the_button_says_why(clean, gs, name):
 def test_import_portrait(clean, gs, folder):
     assert bpy.ops.gazesplat.import_portrait(filepath=str(folder / "portrait.ply")) == {"FINISHED"}
     assert len(gs.portraits()) == 1
+
+
+def handlers() -> dict:
+    return {cls.bl_idname: cls for cls in bpy.types.FileHandler.__subclasses__() if cls.bl_idname.startswith("GAZESPLAT")}
+
+
+def viewport(tab: str | None) -> SimpleNamespace:
+    """A 3D view whose sidebar is closed (None) or shows a tab."""
+    regions = [SimpleNamespace(type="WINDOW"), SimpleNamespace(type="UI", active_panel_category=tab)]
+    spaces = SimpleNamespace(active=SimpleNamespace(show_region_ui=tab is not None))
+    return SimpleNamespace(area=SimpleNamespace(type="VIEW_3D", regions=regions, spaces=spaces))
+
+
+def test_splat_files_can_be_dropped_into_the_view(clean, gs, folder, tmp_path):
+    handler = handlers()["GAZESPLAT_FH_portrait"]
+    assert set(handler.bl_file_extensions.split(";")) == {".ply", ".spz"}
+    assert handler.poll_drop(viewport(None)) and not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="OUTLINER")))
+    drop = getattr(bpy.ops, "gazesplat").import_portrait
+    assert handler.bl_import_operator == drop.idname_py()
+    # What Blender does with a dropped file: the operator is invoked with its path.
+    assert drop("INVOKE_DEFAULT", filepath=str(folder / "portrait.ply")) == {"FINISHED"}
+    assert len(gs.portraits()) == 1 and gs.portraits()[0].rigged
+
+
+def test_photos_and_videos_can_be_dropped_while_our_tab_is_open(clean, gs, backend, photo, folder, room, monkeypatch):
+    handler = handlers()["GAZESPLAT_FH_photo"]
+    assert {".jpg", ".jpeg", ".png", ".mp4", ".mov"} <= set(handler.bl_file_extensions.split(";"))
+    assert handler.bl_import_operator == "gazesplat.reconstruct"
+    assert handler.poll_drop(viewport("GazeSplat"))
+    assert not handler.poll_drop(viewport("Tool")), "Blender makes an empty of the picture"
+    assert not handler.poll_drop(viewport(None)) and not handler.poll_drop(SimpleNamespace(area=None))
+    backend["portrait"] = str(folder)
+    assert bpy.ops.gazesplat.reconstruct("INVOKE_DEFAULT", filepath=str(photo)) == {"FINISHED"}
+    kinds = room("gazesplat_addon.reconstruction").kind_of
+    assert [kinds(Path(name)) for name in ("a.JPG", "b.png", "c.MOV", "d.mp4")] == ["selfie", "selfie", "video", "video"]
+
+
+def test_the_file_menu_offers_import_and_export(portrait, room):
+    menus, shown = room("panels.menus"), []
+    menu = SimpleNamespace(layout=SimpleNamespace(operator=lambda idname, **words: shown.append(idname)))
+    for kind, draw in ((bpy.types.TOPBAR_MT_file_import, menus.draw_import), (bpy.types.TOPBAR_MT_file_export, menus.draw_export)):
+        assert draw in kind._dyn_ui_initialize()
+        draw(menu, bpy.context)
+    assert shown == ["gazesplat.import_portrait", "gazesplat.export_portrait"]
 
 
 def test_errors_end_in_one_sentence(clean, gs, tmp_path, caplog):

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A portrait as posed and placed, frozen into plain splats that any viewer shows the same."""
+from __future__ import annotations
+
+import numpy as np
+
+from ..splat.arrays import Splats, decompose
+from ..splat.harmonics import carried
+from ..splat.ply import MIN_SCALE
+from .pose import Pose, pose_parts
+from .sidecar import PortraitRig
+
+
+def frozen(splats: Splats, groups: np.ndarray, rig: PortraitRig, pose: Pose, to_world: np.ndarray) -> Splats:
+    """Return the splats as posed and carried along by ``to_world`` (4, 4): positions, covariances, opacities, colours and harmonics.
+
+    Every splat stays, in its place in the order. Exact for whatever a rig does and for every matrix, but for harmonics under an
+    uneven scale, which are the nearest there are (``harmonics.carried``). LinAlgError for a matrix without an inverse.
+    """
+    posed = pose_parts(splats, groups, rig, pose)
+    linear = np.asarray(to_world, np.float64)[:3, :3]
+    means = posed.means @ linear.T + np.asarray(to_world, np.float64)[:3, 3]
+    scales, rotations = decompose(linear @ posed.factors)
+    # Shades are never negative, so multiplying before the cut at 0 is the same as behind it.
+    colours, sh_rest = splats.colours * posed.shades, splats.sh_rest * posed.shades[:, None]
+    for turn, rows in _by_turn(posed.turns):
+        colours[rows], sh_rest[rows] = carried(colours[rows], sh_rest[rows], linear @ turn)
+    parts = (means, np.maximum(scales, MIN_SCALE), rotations, posed.opacities, colours, sh_rest)
+    return Splats(*(np.ascontiguousarray(part, np.float32) for part in parts))
+
+
+def _by_turn(turns: np.ndarray | None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return each different turn (3, 3) and the rows that make it: the head's, and one for each globe."""
+    if turns is None:
+        return []
+    different, which = np.unique(turns.reshape(len(turns), 9), axis=0, return_inverse=True)
+    return [(turn.reshape(3, 3).astype(np.float64), np.flatnonzero(which.ravel() == k)) for k, turn in enumerate(different)]
