@@ -222,17 +222,21 @@ def with_count(folder, count: str) -> bytes:
 
 # The list, each in both formats where the format can hold it; an SPZ has no bytes for what is not a number.
 BAD = {
-    "truncated": ("ply", lambda f: many_bytes(f)[:-999], "ply-truncated"), "truncated spz": ("spz", lambda f: spz_of(f)[:-99], "spz-truncated"),
+    "truncated": ("ply", lambda f: many_bytes(f)[:-999], "ply-truncated"),
+    "truncated spz": ("spz", lambda f: spz_of(f)[:-99], "spz-truncated"),
     "a billion splats": ("ply", lambda f: with_count(f, "1000000000"), "ply-truncated"),
     "a billion splats spz": ("spz", lambda f: spz_of(f, _8=("<I", 10 ** 9)), "spz-header"),
-    "minus five": ("ply", lambda f: with_count(f, "-5"), "ply-header"), "minus five spz": ("spz", lambda f: spz_of(f, _8=("<i", -5)), "spz-header"),
+    "minus five": ("ply", lambda f: with_count(f, "-5"), "ply-header"),
+    "minus five spz": ("spz", lambda f: spz_of(f, _8=("<i", -5)), "spz-header"),
     "no count": ("ply", lambda f: with_count(f, ""), "ply-header"),
-    "zero splats": ("ply", lambda f: with_count(f, "0"), "ply-empty"), "zero splats spz": ("spz", lambda f: spz_of(f, _8=("<I", 0)), "spz-empty"),
+    "zero splats": ("ply", lambda f: with_count(f, "0"), "ply-empty"),
+    "zero splats spz": ("spz", lambda f: spz_of(f, _8=("<I", 0)), "spz-empty"),
     "not a number": ("ply", lambda f: with_column(f, "x", np.nan), "ply-values"),
     "infinite": ("ply", lambda f: with_column(f, "f_dc", np.inf), "ply-values"),
     "zero quaternions": ("ply", lambda f: with_column(f, "rot_", 0.0), "ply-values"),
     "scales of e to a million": ("ply", lambda f: with_column(f, "scale_", 1e6), "ply-values"),
-    "noise": ("ply", noise, "ply-not-ply"), "noise spz": ("spz", noise, "spz-not-spz"),
+    "noise": ("ply", noise, "ply-not-ply"),
+    "noise spz": ("spz", noise, "spz-not-spz"),
 }
 
 

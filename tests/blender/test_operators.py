@@ -94,7 +94,7 @@ def test_splat_files_can_be_dropped_into_the_view(clean, gs, folder, tmp_path):
     handler = handlers()["GAZESPLAT_FH_portrait"]
     assert set(handler.bl_file_extensions.split(";")) == {".ply", ".spz"}
     assert handler.poll_drop(viewport(None)) and not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="OUTLINER")))
-    drop = getattr(bpy.ops, "gazesplat").import_portrait
+    drop = bpy.ops.gazesplat.import_portrait
     assert handler.bl_import_operator == drop.idname_py()
     # What Blender does with a dropped file: the operator is invoked with its path.
     assert drop("INVOKE_DEFAULT", filepath=str(folder / "portrait.ply")) == {"FINISHED"}
