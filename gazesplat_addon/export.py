@@ -33,7 +33,8 @@ def steps(root: bpy.types.Object, scene: bpy.types.Scene, path: Path, frames: ra
     """Write one file a frame (the current one for None) and yield after each; the scene's frame is then as it was.
 
     Whoever stops asking stops the export: every file written so far is whole, for each appears under its name when it is complete.
-    Raises GazeSplatError ``bad-format``, ``bad-value``, ``no-folder``, ``own-file``, ``hidden``, ``no-permission``, ``disk-full`` and what reading splats raises.
+    Raises GazeSplatError ``bad-format``, ``bad-value``, ``no-folder``, ``own-file``, ``hidden``, ``no-permission``, ``disk-full`` and
+    what reading splats raises.
     """
     check_format(path)
     if frames is not None and not 0 < len(frames) <= MAX_FRAMES:

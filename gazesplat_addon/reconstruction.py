@@ -191,8 +191,8 @@ def start(photo: Path, *, kind: str | None = None, quality: str, device: str = "
     Raises GazeSplatError when there is no backend, the photo cannot be copied or the job cannot be written.
     """
     python = environment.find_backend_python(preferences.backend_places())
-    folder = create_job(preferences.jobs_folder(), kind or kind_of(photo), photo, quality=quality, device=device, seed=seed, options=options,
-                        versions={"blender": bpy.app.version_string})
+    folder = create_job(preferences.jobs_folder(), kind or kind_of(photo), photo, quality=quality, device=device, seed=seed,
+                        options=options, versions={"blender": bpy.app.version_string})
     reconstruction = Reconstruction(Job(folder))
     reconstruction.start(python)
     return reconstruction

@@ -69,10 +69,8 @@ class SteppedVerb(Verb):
         raise NotImplementedError
 
     def run(self, context: bpy.types.Context) -> str:
-        step = None
-        for step in self.steps(context):
-            pass
-        return self.told(step)
+        *_, last = self.steps(context)
+        return self.told(last)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Begin; a window's operator goes on in ``modal``."""

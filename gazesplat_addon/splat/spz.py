@@ -190,7 +190,8 @@ def _read_splats(stream: _Inflater, header: _Header) -> Splats:
     rotations = _smallest_three(stream.array(n, 4)) if header.version >= 3 else _first_three(stream.array(n, 3))
     rotations = quaternion_product(_TO_BLENDER_QUATERNION, rotations).astype(np.float32)
     stored = stream.array(n, 3 * _COEFFICIENTS[header.degree])[:, :3 * kept].reshape(n, kept, 3)
-    colours, sh_rest = carried(np.float32(0.5) + np.float32(SH_C0) * f_dc, (stored - np.float32(128.0)) * np.float32(1.0 / 128.0), TO_BLENDER)
+    harmonics = (stored - np.float32(128.0)) * np.float32(1.0 / 128.0)
+    colours, sh_rest = carried(np.float32(0.5) + np.float32(SH_C0) * f_dc, harmonics, TO_BLENDER)
     return Splats(np.ascontiguousarray(means), scales, rotations, opacities, colours, sh_rest)
 
 
