@@ -26,6 +26,12 @@ def input_identifier(modifier: bpy.types.NodesModifier, name: str) -> str:
     raise KeyError(f"{modifier.node_group.name!r} has no input {name!r}")
 
 
+def has_modifier_input(modifier: bpy.types.NodesModifier, name: str) -> bool:
+    """Return whether the modifier's group has an input of that name: trees of older versions lack some."""
+    return any(item.item_type == "SOCKET" and item.in_out == "INPUT" and item.name == name
+               for item in modifier.node_group.interface.items_tree)
+
+
 def get_modifier_input(modifier: bpy.types.NodesModifier, name: str) -> Any:
     """Return the value of a modifier input by its visible name (5.2 moved them out of the ID properties)."""
     identifier = input_identifier(modifier, name)

@@ -1,22 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens by itself: jobs are watched, and older files take in what newer ones keep. No file needs this to animate or render."""
+"""What happens by itself: jobs are watched, splats are shown live, and older files take in what newer ones keep.
+
+No file needs this to animate or render.
+"""
 from __future__ import annotations
 
 import bpy
 
-from . import live_jobs
+from . import live_jobs, preferences, viewport
 from .scene import kept_rig
 
 
 def register() -> None:
-    """Find the jobs that still run, of this session or an earlier one, and watch them; look after files that are opened."""
+    """Watch the jobs that still run, of this session or an earlier one; show splats live; look after files that are opened."""
     live_jobs.attach()
+    viewport.register()
+    chosen = preferences.stored()
+    viewport.switch(chosen is None or chosen.live_display)
     bpy.app.handlers.load_post.append(_bring_up_to_date)
 
 
 def unregister() -> None:
-    """Stop both; the jobs go on by themselves."""
+    """Stop all that; the jobs go on by themselves."""
     bpy.app.handlers.load_post.remove(_bring_up_to_date)
+    viewport.unregister()
     live_jobs.detach()
 
 

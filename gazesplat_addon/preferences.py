@@ -6,9 +6,14 @@ from pathlib import Path
 
 import bpy
 
+from . import viewport
 from .jobs import environment
 
 EXTENSION = __package__.rpartition(".")[0]
+
+
+def _switch_live_display(chosen: GazeSplatPreferences, _context: bpy.types.Context) -> None:
+    viewport.switch(chosen.live_display)
 
 
 class GazeSplatPreferences(bpy.types.AddonPreferences):
@@ -23,10 +28,15 @@ class GazeSplatPreferences(bpy.types.AddonPreferences):
         name="Jobs Folder", subtype="DIR_PATH",
         description="Where reconstructions are kept. Empty: in the extension's own folder")
 
+    live_display: bpy.props.BoolProperty(
+        name="Live Splat Display", default=True, update=_switch_live_display,
+        description="Draw splats in the viewport as a render shows them, from every side. Off: coarse squares from geometry nodes")
+
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the page."""
         layout = self.layout
         layout.use_property_split = True
+        layout.prop(self, "live_display")
         layout.prop(self, "backend_python")
         layout.prop(self, "jobs_folder")
         layout.operator("gazesplat.examine_backend")

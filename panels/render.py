@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..gazesplat_addon import preferences, viewport
 from ..gazesplat_addon.scene import render_settings, store
 from .base import SidebarPanel, sentence
 
@@ -18,6 +19,7 @@ class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
         return bool(store.splat_roots_in(context.scene))
 
     def draw(self, context: bpy.types.Context) -> None:
+        self._draw_live_display(context)
         self.layout.label(text="Set up for")
         row = self.layout.row(align=True)
         for engine, name in (("cycles", "Cycles"), ("eevee", "EEVEE"), ("gazesplat", "GazeSplat")):
@@ -34,3 +36,10 @@ class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
             sentence(self.layout, context, problem, icon="ERROR")
         if not problems:
             self.layout.label(text="Ready to render", icon="CHECKMARK")
+
+    def _draw_live_display(self, context: bpy.types.Context) -> None:
+        stored = preferences.stored()
+        if stored is not None:
+            self.layout.prop(stored, "live_display")
+        if viewport.problem():
+            sentence(self.layout, context, f"The live display is off: {viewport.problem()}", icon="ERROR")

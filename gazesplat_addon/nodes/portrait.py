@@ -23,8 +23,10 @@ from .harmonics import harmonics_group
 from .library import new_group
 from .view_discs import view_discs_group
 
-VERSION = 2
+VERSION = 3
 GROUP_NAME = "GazeSplat Portrait"
+# The live display switches this on while it draws the same splats, and off before a file is saved.
+RESTS = "Rest in Viewport"
 
 
 LETTERS = {"left": "L", "right": "R"}
@@ -81,6 +83,7 @@ def _build(b: Builder, degree: int, eyes: Mapping[str, EyeRig]) -> None:
     b.output("Geometry", "Geometry")
     b.input("Geometry", "Geometry")
     b.input("Exact in Viewport", "Bool", False, description="Show in the viewport what F12 renders, as seen from the scene's camera")
+    b.input(RESTS, "Bool", False, description="Show nothing in the viewport, because GazeSplat draws the splats there itself; saved off")
     b.input("Sort", "Bool", False, description="Sort back to front: needed by EEVEE, wrong for motion blur in Cycles")
     b.input("Scene Linear", "Bool", False, description="Decode colours to scene-linear, for rendering without GazeSplat's compositor nodes")
     if eyes:
@@ -116,7 +119,9 @@ def _build(b: Builder, degree: int, eyes: Mapping[str, EyeRig]) -> None:
     resolution = b.vector(given["Resolution X"], given["Resolution Y"], 0.0)
     exact = b.group(ewa_quads_group(), {**splat, **view, **settings, "Colour": colour, "Resolution": resolution})
     discs = b.group(view_discs_group(), {**splat, "Colour": disc_colour, "Material": given["Viewport Material"]})
-    b.finish({"Geometry": b.switch(cheap, discs["Geometry"], exact["Geometry"], "GEOMETRY")})
+    # Switches are lazy: a display that rests evaluates nothing.
+    shown = b.switch(b.node("FunctionNodeBooleanMath", given[RESTS], operation="NOT"), discs["Geometry"], None, "GEOMETRY")
+    b.finish({"Geometry": b.switch(cheap, shown, exact["Geometry"], "GEOMETRY")})
 
 
 def factor_columns(b: Builder) -> tuple[Value, Value, Value]:

@@ -66,6 +66,11 @@ class Sorter:
         """Whether a newer order is on its way."""
         return self._running is not None
 
+    @property
+    def ready(self) -> bool:
+        """Whether a newer order waits to be used."""
+        return self._running is not None and self._running.done()
+
     def order(self, key: Hashable, splats: Hashable, portraits: Sequence[tuple], *, wait: bool = False) -> Order:
         """Return the latest order for these splats, and have a newer one made if it is for another view or pose.
 

@@ -6,6 +6,7 @@ Blending happens in the splats' own display values, which is what they were fitt
 """
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,12 +21,16 @@ from .order import Order, Sortable, Sorter
 from .traffic import COLUMNS, UniformBlock, draw, rows_of, splat_texture
 from .uniforms import View, portrait_uniforms
 
+# Numbers that are never given twice, unlike id().
+_serials = itertools.count()
+
 
 class HeldSplats:
     """One portrait's splats on the graphics card, sent once."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray], rigs: Mapping[str, EyeRig]) -> None:
         """Send arrays by the names of ``splat.arrays.Splats``, ``sh_rest`` where the degree is above 0, and ``groups``."""
+        self.serial = next(_serials)
         groups = arrays["groups"]
         moving = np.flatnonzero(np.isin(groups // 10, [SIDES[side] for side in rigs]))
         self.count = len(groups)
@@ -56,7 +61,7 @@ class Shown:
     @property
     def key(self) -> tuple:
         """What the drawing order depends on, beside the view."""
-        return id(self.splats), self.to_world.tobytes(), tuple((side, tuple(pose)) for side, pose in self.eyes.items())
+        return self.splats.serial, self.to_world.tobytes(), tuple((side, tuple(pose)) for side, pose in self.eyes.items())
 
 
 class Painter:
@@ -82,7 +87,7 @@ class Painter:
             firsts.append(rows * COLUMNS)
             rows += rows_of(one.splats.count)
         key = (view.from_world.tobytes(), tuple(one.key for one in portraits))
-        ids = tuple(id(one.splats) for one in portraits)
+        ids = tuple(one.splats.serial for one in portraits)
         asked = [(one.splats.sortable, first, one.eyes, view.from_world @ one.to_world)
                  for one, first in zip(portraits, firsts, strict=True)]
         order = self.sorter.order(key, ids, asked, wait=wait)

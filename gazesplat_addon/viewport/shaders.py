@@ -83,5 +83,11 @@ def composite_shader() -> gpu.types.GPUShader:
     return gpu.shader.create_from_info(info)
 
 
+def forget() -> None:
+    """Let go of all shaders."""
+    for shader in (project_shader, quads_shader, composite_shader):
+        shader.cache_clear()
+
+
 def _source(name: str) -> str:
     return (_FOLDER / name).read_text("utf-8")

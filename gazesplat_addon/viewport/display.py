@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The live display's life: it is drawn over every 3D viewport while it is on, and leaves no trace when it is off.
+
+Nothing here runs in background mode, and F12 never comes here. Whatever goes wrong in a draw switches the display off,
+says so once, and brings the node display back.
+"""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import bpy
+import gpu
+import numpy as np
+
+from ...backend.contract.errors import GazeSplatError
+from ..scene import carriers, store
+from . import painter, resting, shaders
+from .live import LivePortraits
+from .painter import Painter
+from .traffic import draw
+from .uniforms import View
+
+# A sort takes some 10 ms: look that often whether one is done, and draw again.
+SORTED_CHECK_S = 0.01
+
+_log = logging.getLogger(__name__)
+
+
+class LiveDisplay:
+    """One for the whole program; ``on`` is what the artist has switched, ``problem`` why it is off all the same."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.problem = ""
+        self.portraits = LivePortraits()
+        self._painters: dict[int, Painter] = {}
+        self._handle: object | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether viewports show splats live."""
+        return self.on and not self.problem and not bpy.app.background
+
+    def switch(self, on: bool) -> None:
+        """Show splats live from now on, or no longer; switching on forgets an earlier problem."""
+        self.on, self.problem = on, ""
+        soon(_settle)
+
+    def settle(self) -> None:
+        """Bring handlers and node displays in line with the switch. Runs where data may be written: never inside a draw."""
+        if self.active and self._handle is None:
+            self._handle = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_VIEW")
+        elif not self.active and self._handle is not None:
+            bpy.types.SpaceView3D.draw_handler_remove(self._handle, "WINDOW")
+            self._handle = None
+            self.forget()
+        resting.settle(self.active)
+        redraw_viewports()
+
+    def close(self) -> None:
+        """Leave no trace."""
+        self.on = False
+        for timer in (_settle, _redraw_when_sorted):
+            if bpy.app.timers.is_registered(timer):
+                bpy.app.timers.unregister(timer)
+        self.settle()
+        painter.forget_batches()
+        shaders.forget()
+
+    def forget(self) -> None:
+        """Let go of what was read and drawn."""
+        self.portraits.forget()
+        self._painters.clear()
+
+    # ------------------------------------------------------------ what Blender tells
+
+    def depsgraph_changed(self, depsgraph: bpy.types.Depsgraph) -> None:
+        """Take note of a change; of renders' depsgraphs, none."""
+        if depsgraph.mode != "VIEWPORT":
+            return
+        self.portraits.changed()
+        for update in depsgraph.updates:
+            changed = update.id.original
+            if isinstance(changed, bpy.types.Mesh) and update.is_updated_geometry:
+                self.portraits.mesh_changed(changed)
+            elif isinstance(changed, bpy.types.Object) and changed.get(store.PART_KEY) == store.SPLATS:
+                modifier = carriers.display_modifier(changed)
+                if modifier is not None and resting.needs_settling(modifier, self.active):
+                    soon(_settle)
+
+    def file_changed(self) -> None:
+        """Another file, or another state of this one by undo: everything is read again."""
+        self.forget()
+        soon(_settle)
+
+    def before_saving(self) -> None:
+        """Let the file be written with its node displays awake."""
+        resting.settle(False)
+
+    def after_saving(self) -> None:
+        """Put them to rest again."""
+        resting.settle(self.active)
+
+    # ------------------------------------------------------------ drawing
+
+    def _draw(self) -> None:
+        if not self.active:
+            return
+        drawn = False
+        try:
+            self._draw_over(bpy.context)
+            drawn = True
+        except (GazeSplatError, RuntimeError) as error:
+            self._give_up(str(error))
+            drawn = True
+        finally:
+            # What is left is a bug: Blender prints its traceback, once.
+            if not drawn:
+                self._give_up("a fault in GazeSplat, see the terminal")
+
+    def _give_up(self, why: str) -> None:
+        self.problem = why
+        _log.error("The live splat display is off: %s", why)
+        soon(_settle)
+
+    def _draw_over(self, context: bpy.types.Context) -> None:
+        space, region = context.space_data, context.region
+        if not space.show_object_viewport_mesh:
+            return
+        seen = [one for one in self.portraits.seen(context.evaluated_depsgraph_get()) if one.carrier.visible_in_viewport_get(space)]
+        if not seen:
+            return
+        left, bottom, width, height = gpu.state.viewport_get()
+        view = View(np.array(gpu.matrix.get_model_view_matrix()), np.array(gpu.matrix.get_projection_matrix()), width, height)
+        # A viewport render has a size of its own, and its frames are to be right at once.
+        is_picture = (width, height) != (region.width, region.height)
+        key = region.as_pointer()
+        if key not in self._painters:
+            self._painters[key] = Painter()
+        one = self._painters[key]
+        one.paint(view, [portrait.shown for portrait in seen], scene_linear=seen[0].scene_linear, wait=is_picture)
+        composite(one, view, (left, bottom), scene_linear=seen[0].scene_linear)
+        if one.sorter.busy:
+            soon(_redraw_when_sorted, SORTED_CHECK_S)
+
+    def any_sorted(self) -> bool:
+        """Return whether a viewport waits for an order that is made."""
+        return any(one.sorter.ready for one in self._painters.values())
+
+    def any_busy(self) -> bool:
+        """Return whether an order is being made."""
+        return any(one.sorter.busy for one in self._painters.values())
+
+
+def composite(painted: Painter, view: View, origin: tuple[int, int], *, scene_linear: bool) -> None:
+    """Lay what was painted over the framebuffer in use, behind what stands in front of it there."""
+    shader = shaders.composite_shader()
+    gpu.state.blend_set("ALPHA_PREMULT")
+    gpu.state.depth_test_set("LESS_EQUAL")
+    gpu.state.depth_mask_set(False)
+    shader.bind()
+    shader.uniform_sampler("blended_tex", painted.blended)
+    shader.uniform_sampler("depth_tex", painted.depth)
+    shader.uniform_float("projection", gpu.matrix.get_projection_matrix())
+    shader.uniform_float("origin", (float(origin[0]), float(origin[1])))
+    shader.uniform_int("scene_linear", int(scene_linear))
+    draw(painter.screen_triangle(shader), shader)
+    gpu.state.depth_test_set("NONE")
+    gpu.state.blend_set("NONE")
+
+
+display = LiveDisplay()
+
+
+def soon(function: Callable[[], float | None], delay_s: float = 0.0) -> None:
+    """Call a function from the event loop, once, however often it is asked for; in background mode never."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(function):
+        bpy.app.timers.register(function, first_interval=delay_s, persistent=True)
+
+
+def _settle() -> None:
+    display.settle()
+
+
+def redraw_viewports() -> None:
+    """Have every 3D viewport drawn again."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+
+
+def _redraw_when_sorted() -> float | None:
+    if display.any_sorted():
+        redraw_viewports()
+        return None
+    return SORTED_CHECK_S if display.any_busy() else None

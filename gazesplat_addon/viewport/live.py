@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The portraits that a viewport shows: splats sent to the graphics card once, poses read again when the scene has changed."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import bpy
+
+from .. import compat
+from ..scene import carriers
+from ..scene.kept_rig import rig_of
+from .painter import HeldSplats, Shown
+from .resting import can_rest
+
+# Portraits that are kept on the card though no viewport shows them now: another scene may, the next moment.
+SPARE = 4
+
+
+@dataclass(frozen=True)
+class LivePortrait:
+    """One carrier in the scene, as posed; ``scene_linear``: its colours are decoded before they are blended."""
+
+    carrier: bpy.types.Object
+    shown: Shown
+    scene_linear: bool
+
+
+class LivePortraits:
+    """What the scenes of this file show. Nothing is read while nothing changes."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, HeldSplats] = {}
+        self._read: dict[tuple[int, str], list[LivePortrait]] = {}
+        self._stale: set[int] = set()
+
+    def changed(self) -> None:
+        """Read poses and places again before the next picture."""
+        self._read.clear()
+
+    def mesh_changed(self, mesh: bpy.types.Mesh) -> None:
+        """Send a carrier's splats again before the next picture."""
+        self._stale.add(mesh.session_uid)
+
+    def forget(self) -> None:
+        """Let go of everything: another file is open, or another state of this one."""
+        self._held.clear()
+        self._read.clear()
+        self._stale.clear()
+
+    def seen(self, depsgraph: bpy.types.Depsgraph) -> list[LivePortrait]:
+        """Return the portraits of a view layer, but those whose exact quads the artist wants to see, or whose nodes cannot rest.
+
+        Raises GazeSplatError for splats or rigs that are damaged.
+        """
+        key = depsgraph.scene.session_uid, depsgraph.view_layer.name
+        if key not in self._read:
+            self._read[key] = list(self._portraits(depsgraph))
+        return self._read[key]
+
+    def _portraits(self, depsgraph: bpy.types.Depsgraph) -> Iterator[LivePortrait]:
+        for uid in self._stale:
+            self._held.pop(uid, None)
+        self._stale.clear()
+        for carrier, to_world in carriers.seen_carriers(depsgraph):
+            modifier = carriers.display_modifier(carrier)
+            if modifier is None or not len(carrier.original.data.vertices):
+                continue
+            if compat.get_modifier_input(modifier, "Exact in Viewport") or not can_rest(carriers.display_modifier(carrier.original)):
+                continue
+            held = self._splats(carrier.original)
+            shown = Shown(held, to_world, carriers.eye_poses(modifier, tuple(held.rigs)), carriers.raster_settings(modifier))
+            yield LivePortrait(carrier.original, shown, bool(compat.get_modifier_input(modifier, "Scene Linear")))
+
+    def _splats(self, carrier: bpy.types.Object) -> HeldSplats:
+        """Return a carrier's splats; the ones used last stay at the end."""
+        uid = carrier.data.session_uid
+        held = self._held.pop(uid, None)
+        if held is None or held.count != len(carrier.data.vertices):
+            rig = rig_of(carrier)
+            held = HeldSplats(carriers.read_carrier(carrier.data), rig.eyes if rig is not None else {})
+        self._held[uid] = held
+        shown = sum(len(portraits) for portraits in self._read.values())
+        for spare in list(self._held)[:-(shown + SPARE)]:
+            del self._held[spare]
+        return held
+
