@@ -260,8 +260,8 @@ class Builder:
         """Return the position field."""
         return self.node("GeometryNodeInputPosition")
 
-    def switch(self, condition: Value, if_true: Operand, if_false: Operand, kind: str) -> Value:
-        """Return one of two values of socket type ``kind`` ("FLOAT", "VECTOR", "GEOMETRY", "ROTATION")."""
+    def switch(self, condition: Value, if_true: Operand, if_false: Operand | None, kind: str) -> Value:
+        """Return one of two values of socket type ``kind`` ("FLOAT", "VECTOR", "GEOMETRY", "ROTATION"); None: nothing."""
         return self.node("GeometryNodeSwitch", condition, if_false, if_true, input_type=kind)
 
     # ------------------------------------------------------------ attributes

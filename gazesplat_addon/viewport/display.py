@@ -33,6 +33,7 @@ class LiveDisplay:
     def __init__(self) -> None:
         self.on = False
         self.problem = ""
+        self.has_viewports = not bpy.app.background
         self.portraits = LivePortraits()
         self._painters: dict[int, Painter] = {}
         self._handle: object | None = None
@@ -40,7 +41,7 @@ class LiveDisplay:
     @property
     def active(self) -> bool:
         """Whether viewports show splats live."""
-        return self.on and not self.problem and not bpy.app.background
+        return self.on and not self.problem and self.has_viewports
 
     def switch(self, on: bool) -> None:
         """Show splats live from now on, or no longer; switching on forgets an earlier problem."""
@@ -140,7 +141,9 @@ class LiveDisplay:
             self._painters[key] = Painter()
         one = self._painters[key]
         one.paint(view, [portrait.shown for portrait in seen], scene_linear=seen[0].scene_linear, wait=is_picture)
-        composite(one, view, (left, bottom), scene_linear=seen[0].scene_linear)
+        # Without overlays EEVEE and Cycles leave no depth here that one could stand behind.
+        has_depth = space.overlay.show_overlays or space.shading.type in {"WIREFRAME", "SOLID"}
+        composite(one, view, (left, bottom), scene_linear=seen[0].scene_linear, depth_test=has_depth)
         if one.sorter.busy:
             soon(_redraw_when_sorted, SORTED_CHECK_S)
 
@@ -153,11 +156,11 @@ class LiveDisplay:
         return any(one.sorter.busy for one in self._painters.values())
 
 
-def composite(painted: Painter, view: View, origin: tuple[int, int], *, scene_linear: bool) -> None:
+def composite(painted: Painter, view: View, origin: tuple[int, int], *, scene_linear: bool, depth_test: bool) -> None:
     """Lay what was painted over the framebuffer in use, behind what stands in front of it there."""
     shader = shaders.composite_shader()
     gpu.state.blend_set("ALPHA_PREMULT")
-    gpu.state.depth_test_set("LESS_EQUAL")
+    gpu.state.depth_test_set("LESS_EQUAL" if depth_test else "ALWAYS")
     gpu.state.depth_mask_set(False)
     shader.bind()
     shader.uniform_sampler("blended_tex", painted.blended)

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The blended splats over the viewport, at their mean depth. Blender takes what is written here for linear and encodes it.
-
-vec3 decoded(vec3 c)
-{
-  c = max(c, 0.0);
-  return mix(pow((c + 0.055) / 1.055, vec3(2.4)), c / 12.92, vec3(lessThanEqual(c, vec3(0.04045))));
-}
+// The blended splats over the viewport, at their mean depth. Blender merges this layer behind its colour management, as
+// (scene ^ 2.2 * (1 - a) + layer) ^ (1 / 2.2) in display values: so what is to be seen goes in to the power of 2.2.
 
 vec3 encoded(vec3 c)
 {
@@ -23,5 +18,5 @@ void main()
   gl_FragDepth = 0.5 + 0.5 * clip.z / clip.w;
   vec3 straight = sum.rgb / sum.a;
   vec3 display = clamp(scene_linear == 1 ? encoded(straight) : straight, 0.0, 1.0);
-  result = vec4(decoded(display * sum.a), sum.a);
+  result = vec4(pow(display, vec3(2.2)) * sum.a, sum.a);
 }
