@@ -43,12 +43,14 @@ def has_inverse(to_world: np.ndarray) -> bool:
     return bool(np.isfinite(to_world).all() and abs(np.linalg.det(to_world[:3, :3])) >= _LEAST_DETERMINANT)
 
 
-def read_carrier(mesh: bpy.types.Mesh) -> dict[str, np.ndarray]:
+def read_carrier(mesh: bpy.types.Mesh, *, blends_light: bool = False) -> dict[str, np.ndarray]:
     """Return a carrier's splats by the names of ``splat.arrays.Splats``, and its groups (N,) uint8.
 
-    Raises GazeSplatError ``splats-damaged`` when an attribute is missing.
+    With ``blends_light`` colours and opacities are those refitted for blending linear light, where there are any. Raises
+    GazeSplatError ``splats-damaged`` when an attribute is missing.
     """
-    base = _read(mesh, attributes.BASE, "color", 4)
+    refitted = blends_light and attributes.LINEAR in mesh.attributes
+    base = _read(mesh, attributes.LINEAR if refitted else attributes.BASE, "color", 4)
     arrays = {"means": _read(mesh, "position", "vector", 3), "scales": _read(mesh, attributes.SCALE, "vector", 3),
               "rotations": _read(mesh, attributes.ROTATION, "value", 4),
               "opacities": np.ascontiguousarray(base[:, 3]), "colours": np.ascontiguousarray(base[:, :3])}

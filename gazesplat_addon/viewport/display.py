@@ -15,6 +15,7 @@ import numpy as np
 
 from ...backend.contract.errors import GazeSplatError
 from ..scene import carriers, store
+from ..scene.render_settings import OWN_ENGINE
 from . import painter, resting, shaders
 from .live import LivePortraits
 from .painter import Painter
@@ -127,7 +128,8 @@ class LiveDisplay:
 
     def _draw_over(self, context: bpy.types.Context) -> None:
         space, region = context.space_data, context.region
-        if not space.show_object_viewport_mesh:
+        drawn_by_engine = space.shading.type == "RENDERED" and context.scene.render.engine == OWN_ENGINE
+        if drawn_by_engine or not space.show_object_viewport_mesh:
             return
         seen = [one for one in self.portraits.seen(context.evaluated_depsgraph_get()) if one.carrier.visible_in_viewport_get(space)]
         if not seen:

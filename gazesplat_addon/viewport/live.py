@@ -30,7 +30,7 @@ class LivePortraits:
     """What the scenes of this file show. Nothing is read while nothing changes."""
 
     def __init__(self) -> None:
-        self._held: dict[int, HeldSplats] = {}
+        self._held: dict[tuple[int, bool], HeldSplats] = {}
         self._read: dict[tuple[int, str], list[LivePortrait]] = {}
         self._stale: set[int] = set()
 
@@ -59,8 +59,8 @@ class LivePortraits:
         return self._read[key]
 
     def _portraits(self, depsgraph: bpy.types.Depsgraph) -> Iterator[LivePortrait]:
-        for uid in self._stale:
-            self._held.pop(uid, None)
+        for key in [key for key in self._held if key[0] in self._stale]:
+            del self._held[key]
         self._stale.clear()
         for carrier, to_world in carriers.seen_carriers(depsgraph):
             modifier = carriers.display_modifier(carrier)
@@ -68,17 +68,18 @@ class LivePortraits:
                 continue
             if compat.get_modifier_input(modifier, "Exact in Viewport") or not can_rest(carriers.display_modifier(carrier.original)):
                 continue
-            held = self._splats(carrier.original)
+            linear = bool(compat.get_modifier_input(modifier, "Scene Linear"))
+            held = self._splats(carrier.original, linear)
             shown = Shown(held, to_world, carriers.eye_poses(modifier, tuple(held.rigs)), carriers.raster_settings(modifier))
-            yield LivePortrait(carrier.original, shown, bool(compat.get_modifier_input(modifier, "Scene Linear")))
+            yield LivePortrait(carrier.original, shown, linear)
 
-    def _splats(self, carrier: bpy.types.Object) -> HeldSplats:
+    def _splats(self, carrier: bpy.types.Object, scene_linear: bool) -> HeldSplats:
         """Return a carrier's splats; the ones used last stay at the end."""
-        uid = carrier.data.session_uid
+        uid = carrier.data.session_uid, scene_linear
         held = self._held.pop(uid, None)
         if held is None or held.count != len(carrier.data.vertices):
             rig = rig_of(carrier)
-            held = HeldSplats(carriers.read_carrier(carrier.data), rig.eyes if rig is not None else {})
+            held = HeldSplats(carriers.read_carrier(carrier.data, blends_light=scene_linear), rig.eyes if rig is not None else {})
         self._held[uid] = held
         shown = sum(len(portraits) for portraits in self._read.values())
         for spare in list(self._held)[:-(shown + SPARE)]:
