@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The job kind "video": a clip of a head becomes a rigged portrait that holds from ear to ear."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...gazesplat_addon.rig import parts
+from ...gazesplat_addon.rig.sidecar import PortraitRig
+from ...gazesplat_addon.splat.arrays import Splats, concatenate
+from ..context import JobContext
+from ..contract.errors import GazeSplatError
+from ..eyes.build import build_eyes
+from ..train import device
+from ..train.initialise import first_points
+from ..train.isolate import CHIN, Keep, head_of
+from ..train.settings import TrainSettings, preset
+from ..train.trainer import Progress, Trained, train
+from ..train.views import View, clip_views
+from ..video.clip import Clip
+from ..video.eye_scan import replaced_by_eyes, scan_eyes
+from ..video.prepare import prepare_clip
+from .portrait_files import distance_m, provenance, source_camera, write_png, write_portrait
+
+FRAMES_SHORT_SIDE_PX = 540      # cameras and irises want more pixels than training on a CPU can afford
+ITERATIONS = (100, 30_000)
+CHECKPOINT, PREVIEW = "training.npz", "training.png"
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """What training and isolation made of a clip: the head alone, its views, how the run went, and with what it ran."""
+
+    splats: Splats
+    views: list[View]
+    trained: Trained
+    settings: TrainSettings
+    side_px: int
+
+
+def run(context: JobContext) -> None:
+    """Reconstruct ``context.input_path`` into ``context.result_part_folder``.
+
+    Options: those of prepare_clip (``num_frames``, ``height``, ``eye_ruler``), ``num_iters``, ``sh_degree``, ``rest_gaze_deg`` and
+    ``gaze_distance_m`` as in build_eyes, ``linear_refit``. Raises GazeSplatError: those of the stages, ``bad-option``, ``no-cuda``.
+    """
+    side_px, settings = training_settings(context)
+    frames_px = max(FRAMES_SHORT_SIDE_PX, side_px)
+    clip = prepare_clip(context.input_path, context.work_folder, {**context.spec.options, "height": frames_px}, context)
+    head = train_head(clip, side_px, settings, context)
+    context.emit_stage("Building the eyes", 0.04)
+    splats, groups, rig, scan, figures = with_eyes(clip, head.splats, context)
+    write_portrait(context, scan, splats, groups, rig, figures | {
+        "device": head.settings.device, "iterations": head.settings.iterations, "training_side_px": head.side_px,
+        "training_psnr_db": round(head.trained.psnr_db, 2), "frames": len(clip.frames), "cameras": clip.cameras.source})
+
+
+def training_settings(context: JobContext) -> tuple[int, TrainSettings]:
+    """Return the training pictures' short side and the settings that a job asks for; GazeSplatError ``bad-option``, ``no-cuda``."""
+    options = context.spec.options
+    side_px, settings = preset(device.resolve(context.spec.device), context.spec.quality)
+    return (_whole(options, "height", side_px, 90, 2160),
+            replace(settings, iterations=_whole(options, "num_iters", settings.iterations, *ITERATIONS), seed=context.spec.seed,
+                    sh_degree=_whole(options, "sh_degree", settings.sh_degree, 0, 3)))
+
+
+def _whole(options: dict, name: str, usual: int, low: int, high: int) -> int:
+    value = options.get(name)
+    if value is None:
+        return usual
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise GazeSplatError("bad-option", f"The option {name} must be a whole number from {low} to {high}.", f"Leave it out for {usual}.")
+    return value
+
+
+def train_head(clip: Clip, side_px: int, settings: TrainSettings, context: JobContext) -> TrainedHead:
+    """Train on a clip's frames and keep what is the head; goes on from the job's ``work/`` after a kill."""
+    context.emit_stage("Training the head", 0.5)
+
+    def attempt(side_px: int, settings: TrainSettings) -> TrainedHead:
+        views = clip_views(clip, side_px)
+        face = clip.cameras.face_points
+        try:
+            start = first_points(views, face, clip.cameras.points.astype(float), settings.first_splats, settings.seed)
+        except ValueError as error:
+            raise GazeSplatError("no-head", "The head could not be told from its surroundings in most frames.",
+                                 "Film before a calmer background, with the whole head in view.") from error
+        trained = train(views, start, settings, _Reporter(context), context.work_folder / CHECKPOINT)
+        chin = face[CHIN] if np.isfinite(face[CHIN]).all() else None
+        return TrainedHead(trained.splats.select(head_of(trained.splats, views, chin, Keep())), views, trained, settings, side_px)
+
+    head = device.with_less_memory(attempt, side_px, settings, context.warn)
+    if not len(head.splats):
+        raise GazeSplatError("no-head", "Training found no head in these frames.", "Film slowly round a still head, in even light.")
+    return head
+
+
+class _Reporter:
+    """Tells the artist how training goes; a report raises when they ask to stop."""
+
+    def __init__(self, context: JobContext) -> None:
+        self.context = context
+
+    def __call__(self, progress: Progress) -> None:
+        self.context.progress(progress.step / progress.steps, progress.text)
+        if progress.picture is not None:
+            path = self.context.work_folder / PREVIEW
+            write_png(path, progress.picture)
+            self.context.preview(path)
+
+
+def with_eyes(clip: Clip, head: Splats, context: JobContext) -> tuple:
+    """Return splats, groups, rig, the scan of the eyes' frame and figures: the head with living eyes in place of its trained ones."""
+    options = context.spec.options
+    eyes = scan_eyes(clip, head)
+    scan = eyes.scan
+    built = build_eyes(scan, {"rest_gaze_deg": eyes.gaze_deg, **{k: v for k, v in options.items() if v is not None}})
+    kept = head.select(~replaced_by_eyes(head, scan, built.exclude_mask, built.depth_m))
+    flat = replace(built.splats, sh_rest=np.zeros((len(built.splats), head.sh_rest.shape[1], 3), np.float32))
+    groups = np.concatenate([np.full(len(kept), parts.HEAD, np.uint8), built.groups])
+    rig = PortraitRig(source_camera(scan), built.rigs, gaze_distance_m=float(options.get("gaze_distance_m", distance_m(scan))),
+                      provenance=provenance(context), warnings=list(context.warnings))
+    return concatenate([kept, flat]), groups, rig, scan, {"eye_splats": len(flat), "eye_frame": int(clip.frames.index[eyes.frame])}
