@@ -34,8 +34,9 @@ def write_portrait(context: JobContext, scan: FaceScan, splats: Splats, groups: 
 
     The scan is of the photo, or of the clip's frame, from which the portrait is shown and judged.
     """
-    context.emit_stage("Drawing the preview", 0.04)
+    context.emit_stage("Drawing the preview", 0.03)
     metrics = {"splats": len(splats), **metrics, **likeness_figures(scan, splats, groups, rig)}
+    context.emit_stage("Writing", 0.01)
     folder = context.result_part_folder
     write_ply(folder / result.PLY, splats)
     save_sidecar(folder, rig, groups)
