@@ -16,11 +16,13 @@ _CONSOLE_NAMES = {
     "reconstruct": ".gazesplat_addon.api",
     "load": ".gazesplat_addon.api",
     "portraits": ".gazesplat_addon.api",
+    "splat_plate": ".gazesplat_addon.api",
+    "remove_splat_plate": ".gazesplat_addon.api",
     "Portrait": ".gazesplat_addon.api",
     "GazeSplatError": ".backend.contract.errors",
 }
 
-__all__ = ["GazeSplatError", "Portrait", "load", "portraits", "reconstruct", "register", "unregister"]
+__all__ = ["GazeSplatError", "Portrait", "load", "portraits", "reconstruct", "register", "remove_splat_plate", "splat_plate", "unregister"]
 
 # What unregister() has to call, newest first; filled only by a registration that succeeded.
 _registered = ExitStack()

@@ -23,10 +23,11 @@ from .portrait import Portrait
 from .portrait import chosen as _chosen
 from .properties import GAZE_STATE_ITEMS, QUALITY_ITEMS, motion_preset_items
 from .reconstruction import PHOTO_SUFFIXES, VIDEO_SUFFIXES, Reconstruction
+from .scene import splat_plate as _plates
 from .scene import store
 
 __all__ = ["GAZE_STATE_ITEMS", "PHOTO_SUFFIXES", "QUALITY_ITEMS", "VIDEO_SUFFIXES", "Exported", "LiveFollow", "Portrait", "Reconstruction",
-           "load", "motion_preset_items", "portraits", "reconstruct"]
+           "load", "motion_preset_items", "portraits", "reconstruct", "remove_splat_plate", "splat_plate"]
 
 
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
@@ -119,6 +120,26 @@ def log_text(job_id: str) -> bpy.types.Text:
 def doctor() -> dict:
     """Ask the backend what it has and lacks; see ``backend/doctor.py`` for the fields. Takes some seconds."""
     return backend_status.examine()
+
+
+# ---------------------------------------------------------------- the splat plate
+
+def splat_plate(scene: bpy.types.Scene | None = None, *, engine: str | None = None) -> list[str]:
+    """Let GazeSplat render a scene's portraits and ``engine`` all else, merged by depth; return what was changed, a line each.
+
+    scene    default: the current one
+    engine   "cycles" or "eevee"; None keeps the scene's own, Cycles where that is GazeSplat's
+
+    Call it again after portraits were added, or another camera or view was chosen. Raises GazeSplatError ``no-portraits``, ``no-camera``,
+    ``bad-value``, ``no-engine``.
+    """
+    changes = _plates.set_up(scene or bpy.context.scene, engine=engine.upper() if engine is not None else None)
+    return [str(change) for change in changes]
+
+
+def remove_splat_plate(scene: bpy.types.Scene | None = None) -> bool:
+    """Take a scene's splat plate out again; return whether there was one."""
+    return _plates.remove(scene or bpy.context.scene)
 
 
 # ---------------------------------------------------------------- what the artist means

@@ -107,3 +107,20 @@ def set_alpha_convert(node: bpy.types.Node, *, to_straight: bool) -> None:
         node.mapping = "PREMUL_TO_STRAIGHT" if to_straight else "STRAIGHT_TO_PREMUL"
     else:
         node.inputs["Type"].default_value = "To Straight" if to_straight else "To Premultiplied"
+
+
+def set_apply_mask(node: bpy.types.Node) -> None:
+    """Make a Set Alpha node multiply a premultiplied picture (a property in 4.5, a menu socket in 5.x)."""
+    if hasattr(node, "mode"):
+        node.mode = "APPLY"
+    else:
+        node.inputs["Type"].default_value = "Apply Mask"
+
+
+def alpha_over_inputs(node: bpy.types.Node) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket]:
+    """Return the (background, foreground) sockets of an Alpha Over node; both are called Image in 4.5."""
+    background, foreground = (socket for socket in node.inputs if socket.type == "RGBA")
+    return background, foreground
+
+
+MATH_NODE = "ShaderNodeMath" if _V5_0 else "CompositorNodeMath"    # the compositor shares the shaders' from 5.0

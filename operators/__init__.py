@@ -30,8 +30,10 @@ from .open_log import GAZESPLAT_OT_open_log
 from .reconstruct import GAZESPLAT_OT_reconstruct
 from .refit_linear import GAZESPLAT_OT_refit_linear
 from .remove_job import GAZESPLAT_OT_remove_job
+from .remove_splat_plate import GAZESPLAT_OT_remove_splat_plate
 from .reseed_layer import GAZESPLAT_OT_reseed_layer
 from .set_up_render import GAZESPLAT_OT_set_up_render
+from .set_up_splat_plate import GAZESPLAT_OT_set_up_splat_plate
 
 CLASSES = (
     GAZESPLAT_OT_reconstruct,
@@ -60,6 +62,8 @@ CLASSES = (
     GAZESPLAT_OT_mark_events,
     GAZESPLAT_OT_check_motion,
     GAZESPLAT_OT_set_up_render,
+    GAZESPLAT_OT_set_up_splat_plate,
+    GAZESPLAT_OT_remove_splat_plate,
     GAZESPLAT_OT_refit_linear,
     GAZESPLAT_OT_examine_backend,
 )

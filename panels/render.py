@@ -31,6 +31,10 @@ class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
             button.engine, button.colour_mode = engine, "scene-linear"
         if not render_settings.refitted(context.scene):
             self.layout.operator("gazesplat.refit_linear")
+        row = self.layout.row(align=True)
+        row.operator("gazesplat.set_up_splat_plate", icon="RENDERLAYERS")
+        if store.plate_of(context.scene) is not None:
+            row.operator("gazesplat.remove_splat_plate", text="", icon="X")
         problems = render_settings.render_problems(context.scene)
         for problem in problems:
             sentence(self.layout, context, problem, icon="ERROR")

@@ -121,8 +121,8 @@ def scaled(camera: Mapping, factor: float) -> dict:
     width, height = (max(1, round(camera[side] * factor)) for side in ("w", "h"))
     x, y = width / camera["w"], height / camera["h"]
     left, top, right, bottom = camera["sensor"]
-    return {**camera, "w": width, "h": height, "fx": camera["fx"] * x, "cx": camera["cx"] * x, "fy": camera["fy"] * y, "cy": camera["cy"] * y,
-            "sensor": [left * x, top * y, right * x, bottom * y]}
+    return {**camera, "w": width, "h": height, "fx": camera["fx"] * x, "cx": camera["cx"] * x,
+            "fy": camera["fy"] * y, "cy": camera["cy"] * y, "sensor": [left * x, top * y, right * x, bottom * y]}
 
 
 def at_scale(step: Step, factor: float, *, fine: bool) -> Step:

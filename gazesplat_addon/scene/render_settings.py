@@ -46,7 +46,7 @@ def prepare_render(scene: bpy.types.Scene, *, engine: str | None = None, transpa
 def render_problems(scene: bpy.types.Scene) -> list[str]:
     """Return one sentence for each thing that would render the scene's splats wrongly; empty when all is well."""
     engine, roots = scene.render.engine, store.splat_roots_in(scene)
-    if not roots:
+    if not roots or store.plate_of(scene) is not None:
         return []
     if engine == OWN_ENGINE:
         twice = ["The compositor decodes colours that this engine delivers decoded: set up the render again."]

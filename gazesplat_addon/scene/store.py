@@ -17,6 +17,7 @@ from ..nodes import library
 ROOT_KEY = "gazesplat"
 PART_KEY = "gazesplat_part"
 COLLECTION_KEY = "gazesplat_collection"
+PLATE_OF_KEY = "gazesplat_plate_of"    # on a scene that renders the splats of another one, which it names
 FORMAT = 1
 
 SPLATS, HEAD, GAZE, CAMERA = "splats", "head", "gaze", "camera"
@@ -47,6 +48,11 @@ def splat_roots_in(scene: bpy.types.Scene) -> list[bpy.types.Object]:
 def portraits_in(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """Return the roots of the scene's portraits, plain splats without a rig left out, by name."""
     return [root for root in splat_roots_in(scene) if root[ROOT_KEY]["rigged"]]
+
+
+def plate_of(scene: bpy.types.Scene) -> bpy.types.Scene | None:
+    """Return the scene that renders the portraits of ``scene`` (``scene/splat_plate.py``), None where there is none."""
+    return next((one for one in bpy.data.scenes if one.get(PLATE_OF_KEY) == scene), None)
 
 
 def root_of(part: bpy.types.Object | None) -> bpy.types.Object | None:
