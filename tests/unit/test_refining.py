@@ -80,7 +80,8 @@ def test_refusal_is_kept_until_a_picture_comes_and_finer_steps_are_spared():
     drawer.refused = False
     drawer.ask("two")
     drawer.finish_one()
-    assert drawer.refiner.refusal is None
+    drawer.finish_one()
+    assert drawer.refiner.refusal is None and drawer.refiner.shown.question == "two"
 
 
 def test_closed_refiner_draws_and_tells_nothing_more():
