@@ -230,8 +230,10 @@ def as_text(report: dict) -> str:
 
     load = f"load average {report['load']:.1f} at the start" if report["load"] is not None else "load unknown"
     lines = [f"worker, end to end through the pipe; {load}, {report['threads']} threads",
-             f"  1080p, a glance, whole picture     {times('full_glance')}", f"  1080p, the camera moves            {times('full_camera_moves')}",
-             f"  1080p, a glance, all passes        {times('full_all_passes')}", f"  512 x 512, a glance, whole picture {times('square_glance')}",
+             f"  1080p, a glance, whole picture     {times('full_glance')}",
+             f"  1080p, the camera moves            {times('full_camera_moves')}",
+             f"  1080p, a glance, all passes        {times('full_all_passes')}",
+             f"  512 x 512, a glance, whole picture {times('square_glance')}",
              f"  512 x 512, a glance, windows       {times('square_glance_windows')}",
              f"  1080p, a million splats            {times('many_full')}",
              f"  bytes sent for a glance: {worker['square_glance_windows']['bytes_sent']}",

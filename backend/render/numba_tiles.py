@@ -11,7 +11,7 @@ from .interface import Camera, Frame, Posed, RenderSettings, checked_arrays, mat
 from .numba_bins import COLUMNS, count_tiles, fill_tiles
 from .numba_forward import MAX_MATTES, blend_tiles
 from .numba_options import TILE
-from .numba_project import depth_keys, footprints, sort_by_depth
+from .numba_project import CULLED, depth_keys, footprints, sort_by_depth
 from .threads import default_threads, run_on_threads
 
 # Pairs of footprint and tile listed at a time, 5 bytes each: a camera inside a head can make a thousand
@@ -97,6 +97,16 @@ def project(means: np.ndarray, factors: np.ndarray, opacities: np.ndarray, colou
     tile_counts = np.zeros((threads, across * down), np.int32)
     run_on_threads(count_tiles, threads, rows, camera.width, camera.height, tile_counts)
     return Projected(rank, order[:count], rows, tile_counts)
+
+
+def touching(posed: Posed, camera: Camera, settings: RenderSettings, threads: int | None = None) -> np.ndarray:
+    """Return (N,) bool: which splats may touch the picture; the others certainly do not."""
+    means, factors, opacities, _ = checked_arrays(posed, np.float32)
+    keys, threads = np.empty(len(means), np.uint64), threads or default_threads()
+    lens, slope_limits = camera_numbers(camera)
+    run_on_threads(depth_keys, threads, means, factors, opacities, camera.w2c, lens, slope_limits, float(camera.near_m),
+                   camera.width, camera.height, float(settings.low_pass_px2), settings.alpha_cut, camera.orthographic, keys)
+    return keys != CULLED
 
 
 def list_tiles(projected: Projected, camera: Camera, upper: int, lower: int, *, by_splat: bool = False) -> Listed:

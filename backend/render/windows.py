@@ -20,17 +20,29 @@ def redraw(frame: Frame, before: Posed, after: Posed, camera: Camera, settings: 
     """
     if changed is None:
         changed = changed_splats(before, after)
-    windows = [window_of(posed, changed, camera, settings) for posed in (before, after)]
-    windows = [window for window in windows if window is not None]
-    if not windows:
+    window = hull([window_of(posed, changed, camera, settings) for posed in (before, after)])
+    if window is None:
         return frame
-    left, top = (min(window[k] for window in windows) for k in (0, 1))
-    right, bottom = (max(window[k] for window in windows) for k in (2, 3))
+    left, top, right, bottom = window
     part = render(after, camera.cropped(left, top, right - left, bottom - top), settings, backend=backend, threads=threads,
                   depth=frame.depth is not None, mattes=mattes)
-    inside = (slice(top, bottom), slice(left, right))
-    rgba = frame.rgba().copy()
-    rgba[inside] = part.rgba()
+    return pasted(frame, part, window)
+
+
+def hull(windows: Sequence[tuple[int, int, int, int] | None]) -> tuple[int, int, int, int] | None:
+    """Return the smallest window that holds several, None where there is none."""
+    windows = [window for window in windows if window is not None]
+    if not windows:
+        return None
+    left, top = (min(window[k] for window in windows) for k in (0, 1))
+    right, bottom = (max(window[k] for window in windows) for k in (2, 3))
+    return left, top, right, bottom
+
+
+def pasted(frame: Frame, part: Frame, window: tuple[int, int, int, int]) -> Frame:
+    """Return a copy of a frame with a window of it replaced."""
+    inside = (slice(window[1], window[3]), slice(window[0], window[2]))
+    rgba = _pasted(frame.rgba(), part.rgba(), inside)
     depth = None if frame.depth is None else _pasted(frame.depth, part.depth, inside)
     return Frame(rgba[..., :3], rgba[..., 3], depth,
                  {name: _pasted(matte, part.mattes[name], inside) for name, matte in frame.mattes.items()})

@@ -13,7 +13,8 @@ import numpy as np
 
 from ...gazesplat_addon.rig.pose import EyePose, Pose, PosedSplats
 from ..render import Camera, Frame, RenderSettings, render
-from ..render.windows import redraw
+from ..render.windows import hull, pasted, window_of
+from .glances import Neighbourhood, Window, neighbourhood, put, taken
 from .portraits import HeldPortrait
 
 # A parallel camera sees every splat from the same side: as from this far away, where a head subtends 0.00003 rad.
@@ -59,18 +60,38 @@ class Ray:
 
 
 @dataclass(frozen=True)
+class _View:
+    """All that a frame is drawn with, besides splats."""
+
+    camera: Camera
+    settings: RenderSettings
+    mattes: Mapping[str, tuple[int, ...]]
+    depth: bool
+
+    def same(self, other: _View) -> bool:
+        return (self.camera.as_dict(), self.settings, self.mattes, self.depth) == (
+            other.camera.as_dict(), other.settings, other.mattes, other.depth)
+
+    def draw(self, posed: PosedSplats, threads: int | None, window: Window | None = None) -> Frame:
+        camera = self.camera
+        if window is not None:
+            camera = camera.cropped(window[0], window[1], window[2] - window[0], window[3] - window[1])
+        return render(posed, camera, self.settings, threads=threads, depth=self.depth, mattes=self.mattes)
+
+
+@dataclass(frozen=True)
 class _Drawn:
-    """The last frame, where windows of it may be asked for, and what it was made from."""
+    """The last frame, and what it was made from. ``frame`` and ``near`` are None where no windows were asked for."""
 
     asked: list[Asked]
-    posed: list[PosedSplats]
-    view: tuple
-    together: PosedSplats
+    posed: PosedSplats
+    view: _View
     frame: Frame | None
+    near: Neighbourhood | None
 
 
 class FrameMaker:
-    """Draws frames, and remembers the last one."""
+    """Draws frames, and remembers the last one: its splats are changed in place."""
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads
@@ -83,21 +104,38 @@ class FrameMaker:
         camera, asked = place(header, portraits)
         if ray is not None:
             camera = seen_along(camera, ray)
-        settings = RenderSettings(**header.get("settings", {}))
         mattes = {str(name): tuple(codes) for name, codes in header.get("mattes", {}).items()}
-        depth = bool(header.get("depth", False))
-        view = (camera.as_dict(), settings, mattes, depth)
-        last = self._last if self._last is not None and len(self._last.asked) == len(asked) else None
-        posed, changed = pose_all(asked, last)
-        together = joined(posed)
+        view = _View(camera, RenderSettings(**header.get("settings", {})), mattes, bool(header.get("depth", False)))
         # A window's pixels differ from the whole picture's by some 1e-6: only who asks for it has frames that depend on the last.
-        by_windows = header.get("windows", False)
-        if by_windows and last is not None and last.frame is not None and changed is not None and last.view == view:
-            frame = redraw(last.frame, last.together, together, camera, settings, changed=changed, threads=self._threads, mattes=mattes)
+        by_windows, last = bool(header.get("windows", False)), self._last
+        # What fails half-way must not be built upon.
+        self._last = None
+        if last is None or not only_eyes_differ(asked, last.asked):
+            posed = joined([moved(one.held.posed(one.pose, one.eye_point_m), one.to_common) for one in asked])
+            frame, near = view.draw(posed, self._threads), None
         else:
-            frame = render(together, camera, settings, threads=self._threads, depth=depth, mattes=mattes)
-        self._last = _Drawn(asked, posed, view, together, frame if by_windows else None)
+            posed, (changed, eyes) = last.posed, changed_eyes(asked, last.asked)
+            if by_windows and last.frame is not None and last.view.same(view):
+                frame, near = self._glance(last, changed, eyes)
+            else:
+                put(posed, changed, eyes)
+                frame, near = view.draw(posed, self._threads), None
+        self._last = _Drawn(asked, posed, view, frame if by_windows else None, near)
         return frame
+
+    def _glance(self, last: _Drawn, changed: np.ndarray, eyes: PosedSplats) -> tuple[Frame, Neighbourhood | None]:
+        """Return the last frame with the windows drawn again in which eyes have changed, and what they were drawn from."""
+        view, near, every = last.view, last.near, np.arange(len(changed))
+        before = taken(last.posed, changed)
+        put(last.posed, changed, eyes)
+        window = hull([window_of(one, every, view.camera, view.settings) for one in (before, eyes)])
+        if window is not None and (near is None or not near.holds(window)):
+            near = neighbourhood(last.posed, all_moving(last.asked), window, view.camera, view.settings)
+        elif near is not None:
+            near.put(changed, eyes)
+        if window is None:
+            return last.frame, near
+        return pasted(last.frame, view.draw(near.posed, self._threads, window), window), near
 
 
 def place(header: Mapping, portraits: Mapping[str, HeldPortrait]) -> tuple[Camera, list[Asked]]:
@@ -138,19 +176,26 @@ def eye_point(camera: Camera) -> np.ndarray:
     return np.linalg.solve(camera.w2c[:3, :3], np.array([0.0, 0.0, -PARALLEL_DISTANCE_M]) - camera.w2c[:3, 3])
 
 
-def pose_all(asked: Sequence[Asked], last: _Drawn | None) -> tuple[list[PosedSplats], np.ndarray | None]:
-    """Return each portrait posed in the common frame, and the indices (K,) of all splats that changed; None for "any"."""
-    if last is None or not all(now.same_but_pose(then) for now, then in zip(asked, last.asked, strict=True)):
-        return [moved(one.held.posed(one.pose, one.eye_point_m), one.to_common) for one in asked], None
-    posed, changed, first = [], [np.zeros(0, np.int64)], 0
-    for now, then, before in zip(asked, last.asked, last.posed, strict=True):
+def only_eyes_differ(asked: Sequence[Asked], before: Sequence[Asked]) -> bool:
+    """Return whether two frames show the same portraits in the same places, seen from the same point."""
+    return len(asked) == len(before) and all(now.same_but_pose(then) for now, then in zip(asked, before, strict=True))
+
+
+def changed_eyes(asked: Sequence[Asked], before: Sequence[Asked]) -> tuple[np.ndarray, PosedSplats]:
+    """Return the indices (K,) among all splats of those that another pose moves, and these as they are posed now."""
+    changed, parts, first = [np.zeros(0, np.int64)], [], 0
+    for now, then in zip(asked, before, strict=True):
         if now.pose != then.pose:
-            eyes = moved(now.held.posed_eyes(now.pose, now.eye_point_m), now.to_common)
-            before = pasted(before, eyes, now.held.moving)
             changed.append(now.held.moving + first)
-        posed.append(before)
-        first += len(before)
-    return posed, np.concatenate(changed)
+            parts.append(moved(now.held.posed_eyes(now.pose, now.eye_point_m), now.to_common))
+        first += len(now.held.splats)
+    return np.concatenate(changed), joined(parts)
+
+
+def all_moving(asked: Sequence[Asked]) -> np.ndarray:
+    """Return the indices (K,) among all splats of those that a pose may move."""
+    firsts = np.cumsum([0, *(len(one.held.splats) for one in asked)])
+    return np.concatenate([one.held.moving + first for one, first in zip(asked, firsts[:-1], strict=True)])
 
 
 def moved(posed: PosedSplats, transform: np.ndarray | None) -> PosedSplats:
@@ -160,15 +205,6 @@ def moved(posed: PosedSplats, transform: np.ndarray | None) -> PosedSplats:
     linear = transform[:3, :3].astype(np.float32)
     means = (posed.means @ transform[:3, :3].T + transform[:3, 3]).astype(np.float32)
     return replace(posed, means=means, factors=linear @ posed.factors)
-
-
-def pasted(posed: PosedSplats, part: PosedSplats, where: np.ndarray) -> PosedSplats:
-    """Return a copy of ``posed`` with the splats at indices ``where`` (K,) replaced."""
-    arrays = {}
-    for name in ("means", "factors", "opacities", "colours"):
-        arrays[name] = getattr(posed, name).copy()
-        arrays[name][where] = getattr(part, name)
-    return replace(posed, **arrays)
 
 
 def joined(posed: Sequence[PosedSplats]) -> PosedSplats:
