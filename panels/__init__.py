@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nouns: the sidebar tab GazeSplat in the 3D view. ``draw`` only: panels name operators by idname and write nothing."""
+"""Nouns: the sidebar tab GazeSplat in the 3D view, and our engine's render properties. ``draw`` only: panels name operators by idname and write nothing."""
 from __future__ import annotations
 
 import bpy
@@ -11,10 +11,11 @@ from .motion import GAZESPLAT_PT_generators, GAZESPLAT_PT_layers, GAZESPLAT_PT_m
 from .next_step import GAZESPLAT_PT_next_step
 from .photo import GAZESPLAT_PT_photo
 from .render import GAZESPLAT_PT_render
+from .sampling import GAZESPLAT_PT_sampling
 
 # In the order in which they stand in the sidebar.
 CLASSES = (GAZESPLAT_PT_next_step, GAZESPLAT_PT_photo, GAZESPLAT_PT_eyes, GAZESPLAT_PT_motion, GAZESPLAT_PT_layers,
-           GAZESPLAT_PT_generators, GAZESPLAT_PT_render, GAZESPLAT_PT_backend)
+           GAZESPLAT_PT_generators, GAZESPLAT_PT_render, GAZESPLAT_PT_backend, GAZESPLAT_PT_sampling)
 
 _register, _unregister = bpy.utils.register_classes_factory(CLASSES)
 

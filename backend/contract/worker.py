@@ -17,6 +17,7 @@ from typing import BinaryIO
 HOLD, FORGET, DRAW, CANCEL = "hold", "forget", "draw", "cancel"
 HELLO, PICTURE, FAILED = "hello", "picture", "failed"
 
+CUBE_UNIT = 0.01                     # a view's table holds arcsinh(light / CUBE_UNIT), in which its steep ends are nearly straight
 ARRAYS = "arrays"                    # header field: [[name, format, shape], ...]
 FORMATS = {"f": 4, "d": 8, "B": 1}   # struct codes that may travel, with their sizes
 HEADER_LIMIT = 1 << 24               # bytes; a rig takes some 10 KB

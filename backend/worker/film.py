@@ -6,11 +6,13 @@ of a blur are light that falls on one film, so they are decoded before they are 
 """
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...gazesplat_addon.splat.srgb import decoded, encoded
+from ..contract.worker import CUBE_UNIT
 from ..render import Frame
 from ..render.numba_options import inline, kernel
 from ..render.threads import default_threads, run_on_threads
@@ -27,8 +29,8 @@ class FilmStock:
     """How display values become light.
 
     background   (3,) scene-linear, opaque, behind the splats and blended as they are, in display values; None is a clear film
-    cube         (n, n, n, 3) float32 scene-linear values of a grid of display values 0..1, red first: the inverse of a view
-                 that is not sRGB; None decodes sRGB
+    cube         (n, n, n, 3) float32: arcsinh(light / CUBE_UNIT) of a grid of display values 0..1, red first: the inverse of
+                 a view that is not sRGB; None decodes sRGB
     bottom_up    the first row is the lowest, as in Blender
     """
 
@@ -142,7 +144,7 @@ def develop(worker, workers, rgba, opaque, background, table, bottom_up, film):
 def develop_by_cube(worker, workers, rgba, opaque, background, cube, bottom_up, film):
     """Add colours decoded by a grid, linearly between its points, to a film; colours outside 0..1 count as its edge."""
     height, width, last = rgba.shape[0], rgba.shape[1], cube.shape[0] - 1
-    base, share = np.empty(3, np.int64), np.empty(3, np.float32)
+    base, share, light = np.empty(3, np.int64), np.empty(3, np.float32), np.empty(3, np.float32)
     for y in range(height * worker // workers, height * (worker + 1) // workers):
         row = height - 1 - y if bottom_up else y
         for x in range(width):
@@ -156,11 +158,13 @@ def develop_by_cube(worker, workers, rgba, opaque, background, cube, bottom_up, 
                 place = min(max(value, np.float32(0.0)), np.float32(1.0)) * np.float32(last)
                 base[axis] = min(np.int64(place), last - 1)
                 share[axis] = place - np.float32(base[axis])
+                light[axis] = np.float32(0.0)
             for corner in range(8):
                 i, j, k = corner >> 2, (corner >> 1) & 1, corner & 1
-                weight = cover
-                weight *= share[0] if i else np.float32(1.0) - share[0]
+                weight = share[0] if i else np.float32(1.0) - share[0]
                 weight *= share[1] if j else np.float32(1.0) - share[1]
                 weight *= share[2] if k else np.float32(1.0) - share[2]
                 for channel in range(3):
-                    film[row, x, channel] += weight * cube[base[0] + i, base[1] + j, base[2] + k, channel]
+                    light[channel] += weight * cube[base[0] + i, base[1] + j, base[2] + k, channel]
+            for channel in range(3):
+                film[row, x, channel] += cover * np.float32(CUBE_UNIT * math.sinh(light[channel]))

@@ -7,12 +7,12 @@ import numpy as np
 
 from ...backend.contract.errors import GazeSplatError
 from .. import backend_status
-from . import idle_displays, interface, picture, settings
+from . import idle_displays, interface, inverse_view, main_thread, picture, settings
 from .exposures import Exposed, expose
 from .refining import close_all
 from .set_up import ENGINE
 from .viewport import LiveViewport
-from .worker_client import Picture, RenderWorker
+from .worker_client import HeldSplats, Picture, RenderWorker
 
 # Pixels drawn at a time: 128 MiB of colour, and some of that again for each pass. 1080p and 4K are drawn whole.
 BAND_PIXELS = 1 << 23
@@ -53,9 +53,13 @@ class GazeSplatRenderEngine(LiveViewport, bpy.types.RenderEngine):
             self.report({"ERROR"}, str(error))
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
-        layer = depsgraph.view_layer_eval
-        wanted = {"depth": layer.use_pass_z, "mattes": picture.MATTES if layer.gazesplat.use_pass_mattes else {},
-                  "film": _film(depsgraph.scene_eval)}
+        layer, scene = depsgraph.view_layer_eval, depsgraph.scene_eval
+        wanted = {"depth": layer.use_pass_z, "mattes": picture.MATTES if layer.gazesplat.use_pass_mattes else {}, "film": _film(scene)}
+        cubes = self._inverse_of(scene.view_settings.view_transform)
+        if cubes is None:
+            return
+        for digest in cubes:
+            wanted["film"]["cube"] = digest
         if not bpy.app.background:
             wanted["progress_s"] = PROGRESS_S
         pictures = expose(self, depsgraph)
@@ -65,18 +69,28 @@ class GazeSplatRenderEngine(LiveViewport, bpy.types.RenderEngine):
             portraits = len(exposed.moments[0].seen)
             self.update_stats("", f"Drawing {portraits} portrait{'s' if portraits != 1 else ''}")
             for top, height in bands(exposed.view.width, exposed.view.height):
-                if not self._draw_rows(exposed, layer.name, view, top, height, wanted):
+                if not self._draw_rows(exposed, layer.name, view, top, height, wanted, cubes):
                     return
                 self.update_progress((number + (top + height) / exposed.view.height) / len(pictures))
 
-    def _draw_rows(self, exposed: Exposed, layer: str, view: str, top: int, height: int, wanted: dict) -> bool:
+    def _inverse_of(self, view_transform: str) -> dict[str, HeldSplats] | None:
+        """Return the view's inverse by its digest, nothing for Standard; None when the artist has cancelled."""
+        if not inverse_view.is_made(view_transform):
+            main_thread.call(lambda: inverse_view.inverse_of(view_transform), self.test_break)
+        if not inverse_view.is_made(view_transform):
+            return None
+        cube = inverse_view.inverse_of(view_transform)
+        return {cube.digest: cube} if cube is not None else {}
+
+    def _draw_rows(self, exposed: Exposed, layer: str, view: str, top: int, height: int, wanted: dict,
+                   cubes: dict[str, HeldSplats]) -> bool:
         """Draw some rows of a picture and hand them to Blender; return False when the artist has cancelled."""
         # Blender counts rows from below.
         result = self.begin_result(0, exposed.view.height - top - height, exposed.view.width, height, layer=layer, view=view)
         drawn = None
         try:
             request = {**exposed.as_request(top, height), **wanted}
-            drawn = _worker.draw(backend_status.python(), request, exposed.portraits(), self.test_break,
+            drawn = _worker.draw(backend_status.python(), request, {**exposed.portraits(), **cubes}, self.test_break,
                                  lambda part: self._show(result, view, part))
             if drawn is not None:
                 fill(result, view, drawn)
@@ -128,10 +142,12 @@ def register() -> None:
     bpy.utils.register_class(GazeSplatRenderEngine)
     interface.show_panels(ENGINE)
     idle_displays.register()
+    main_thread.register()
 
 
 def unregister() -> None:
     """End the worker and take the engine out."""
+    main_thread.unregister()
     idle_displays.unregister()
     interface.hide_panels(ENGINE)
     bpy.utils.unregister_class(GazeSplatRenderEngine)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gazesplat.backend.contract.worker import CUBE_UNIT
 from gazesplat.backend.render import Camera, Frame, render
 from gazesplat.backend.worker.film import Exposure, FilmStock
 from gazesplat.backend.worker.frames import Ray, seen_along
@@ -75,15 +76,15 @@ def test_background_is_one_more_splat_behind_all():
 def test_a_grid_decodes_what_it_holds():
     steps = np.linspace(0.0, 1.0, 33)
     red, green, blue = np.meshgrid(steps, steps, steps, indexing="ij")
-    cube = np.stack([0.5 * red + 0.2 * green, green, 0.1 + blue * red], axis=3).astype(np.float32)
+    cube = np.stack([0.3 + 0.5 * red + 0.2 * green, 0.3 + green, 0.3 + blue * red], axis=3)
     frame = made_up_frame(2)
-    exposure = Exposure(FilmStock(cube=cube))
+    exposure = Exposure(FilmStock(cube=np.arcsinh(cube / CUBE_UNIT).astype(np.float32)))
     exposure.add(frame)
     alpha = frame.alpha[..., None]
     straight = np.divide(frame.rgb, alpha, out=np.zeros_like(frame.rgb), where=alpha > 0.0)
     r, g, b = np.moveaxis(np.clip(straight, 0.0, 1.0), 2, 0)
-    expected = np.stack([0.5 * r + 0.2 * g, g, 0.1 + b * r], axis=2) * alpha
-    np.testing.assert_allclose(exposure.picture()["rgba"][..., :3], expected, atol=1e-6)
+    expected = np.stack([0.3 + 0.5 * r + 0.2 * g, 0.3 + g, 0.3 + b * r], axis=2) * alpha
+    np.testing.assert_allclose(exposure.picture()["rgba"][..., :3], expected, atol=2e-3)
 
 
 @pytest.mark.parametrize("orthographic", [False, True])
@@ -129,6 +130,6 @@ def test_a_cancelled_picture_is_not_drawn_to_its_end(worker, portrait):
 
 
 def test_a_view_is_held_like_a_portrait(worker, portrait):
-    cube = HeldSplats("agx", {"cube": np.full((2, 2, 2, 3), 0.25, np.float32)}, None)
+    cube = HeldSplats("agx", {"cube": np.full((2, 2, 2, 3), np.arcsinh(0.25 / CUBE_UNIT), np.float32)}, None)
     picture = worker.draw(PYTHON, request(entry(), film={"background": [0, 0, 0], "cube": "agx"}), {"a": held(portrait), "agx": cube})
     np.testing.assert_allclose(picture.arrays["rgba"][..., :3], 0.25, atol=1e-6)

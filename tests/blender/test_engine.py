@@ -74,6 +74,31 @@ def test_8_bit_file_holds_the_fitted_colours(portrait, tmp_path):
     assert np.abs(picture[..., :3] - expected).max() <= 0.501 / 255 and (picture[..., 3] == 1.0).all()
 
 
+@pytest.mark.parametrize("view", ["AgX", "Filmic"])
+def test_other_views_show_the_fitted_colours_too(portrait, tmp_path, view):
+    scene = bpy.context.scene
+    scene.render.film_transparent = False
+    scene.render.image_settings.file_format, scene.render.image_settings.color_depth = "PNG", "8"
+    standard = rendered(tmp_path)
+    scene.view_settings.view_transform = view
+    images = len(bpy.data.images)
+    assert db(rendered(tmp_path)[..., :3], standard[..., :3]) > 50.0
+    assert len(bpy.data.images) == images
+
+
+def test_multilayer_file_holds_every_pass(portrait, tmp_path):
+    scene, layer = bpy.context.scene, bpy.context.scene.view_layers[0]
+    layer.use_pass_z = layer.gazesplat.use_pass_mattes = True
+    if hasattr(scene.render.image_settings, "media_type"):
+        scene.render.image_settings.media_type = "MULTI_LAYER_IMAGE"
+    scene.render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
+    scene.render.filepath = str(tmp_path / "layers.exr")
+    bpy.ops.render.render(write_still=True)
+    header = (tmp_path / "layers.exr").read_bytes()[:8000]
+    for name in ("Combined.R", "Combined.A", "Depth.Z", "Head.X", "Irises.X", "Scleras.X", "Lids.X"):
+        assert f"{layer.name}.{name}\0".encode() in header, name
+
+
 def wide_lens(scene, camera):
     camera.data.lens, camera.data.shift_x, camera.data.shift_y = 50.0, 0.1, -0.05
     focal = 50.0 / 36.0 * WIDTH
