@@ -17,7 +17,7 @@ class GAZESPLAT_PT_sampling(bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return context.engine == OWN_ENGINE
+        return context.scene.render.engine == OWN_ENGINE
 
     def draw(self, context: bpy.types.Context) -> None:
         render, settings = context.scene.render, context.scene.gazesplat_render
