@@ -3,7 +3,7 @@
 
     python -I backend JOB_FOLDER                      run a job (what Blender starts)
     python -I backend --doctor                        say in JSON what is installed and what is missing
-    python -I backend reconstruct PHOTO --out FOLDER  make a portrait without Blender
+    python -I backend reconstruct INPUT --out FOLDER  make a portrait without Blender
     python -I backend refit PLY [--out FILE]          fit a splat file's colours for renderers that blend linear light
     python -I backend bench NAME [ARGUMENT ...]       run a benchmark
     python -I backend motion-report FOLDER PAGE       draw what portrait.check_motion() has measured
@@ -26,7 +26,7 @@ from pathlib import Path
 
 from .contract import paths, result
 from .contract.errors import GazeSplatError
-from .contract.inputs import copy_input, copy_splats
+from .contract.inputs import copy_input, copy_splats, kind_of
 from .contract.job import DEVICES, QUALITIES, JobSpec, write_job
 from .contract.refusals import explain_os_error
 from .contract.versions import extension_version
@@ -72,23 +72,31 @@ def _run_folder(folder: Path) -> int:
 
 
 def _reconstruct(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="backend reconstruct", description="Make a portrait from a photo, without Blender.")
-    parser.add_argument("photo", type=Path)
+    parser = argparse.ArgumentParser(prog="backend reconstruct", description=(
+        "Make a portrait from a photo, a video or a folder of pictures, without Blender."))
+    parser.add_argument("input", type=Path, help="a photo of one face, a video of a head, or a folder of pictures of one")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the portrait's folder, new or empty")
     parser.add_argument("--quality", choices=QUALITIES, default="standard")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--num-frames", type=int, metavar="N", help="of a video: how many frames are used (40)")
+    parser.add_argument("--height", type=int, metavar="PIXELS",
+                        help="of a video: the frames' shorter side while training (540; 270 on a CPU)")
+    parser.add_argument("--num-iters", type=int, metavar="N", help="of a video: how many steps training takes (3000)")
+    parser.add_argument("--work", type=Path, metavar="FOLDER",
+                        help="keep here what a run that was stopped can go on from; removed when done")
     parser.add_argument("--option", action="append", default=[], type=_option, metavar="NAME=VALUE",
                         help="what else the stages understand; VALUE is JSON or plain text")
     arguments = parser.parse_args(argv)
     out = arguments.out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise GazeSplatError("output-exists", f"{out} exists and is not empty.", "Choose a new folder.")
+    flags = {name: getattr(arguments, name) for name in ("num_frames", "height", "num_iters") if getattr(arguments, name) is not None}
     with _temporary_job(out.parent) as job:
-        write_job(job, JobSpec(id=job.name, kind="selfie", input=copy_input(arguments.photo, job),
+        write_job(job, JobSpec(id=job.name, kind=kind_of(arguments.input), input=copy_input(arguments.input, job),
                                quality=arguments.quality, device=arguments.device, seed=arguments.seed,
-                               options=dict(arguments.option), versions={"gazesplat": extension_version()}))
-        code = run_job(job, log_name="the text above", echo=_print_event)
+                               options=flags | dict(arguments.option), versions={"gazesplat": extension_version()}))
+        code = run_job(job, log_name="the text above", echo=_print_event, work=arguments.work and arguments.work.absolute())
         if code == DONE:
             if out.exists():
                 out.rmdir()

@@ -23,13 +23,14 @@ class Cancelled(BaseException):
 
 @dataclass
 class JobContext:
-    """One running job; ``spec`` is what was asked, ``folder`` the job folder."""
+    """One running job; ``spec`` is what was asked, ``folder`` the job folder, ``work`` where to resume from if not in there."""
 
     folder: Path
     spec: JobSpec
     writer: Writer
     stage_seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
+    work: Path | None = None
     _stage: str = ""
     _stage_share: float = 0.0
     _shares_before: float = 0.0
@@ -44,8 +45,8 @@ class JobContext:
     @property
     def work_folder(self) -> Path:
         """Where a stage may keep what it can resume from; removed when the job succeeds."""
-        folder = self.folder / paths.WORK
-        folder.mkdir(exist_ok=True)
+        folder = self.work or self.folder / paths.WORK
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @property
@@ -84,8 +85,9 @@ class JobContext:
         self._stop_if(self.writer.emit("warning", code=code, message=message, hint=hint))
 
     def preview(self, path: Path) -> None:
-        """Point at a picture inside the job folder that shows the state so far."""
-        self._stop_if(self.writer.emit("preview", path=path.relative_to(self.folder).as_posix()))
+        """Point at a picture that shows the state so far; one outside the job folder is nobody's to show."""
+        if path.is_relative_to(self.folder):
+            self._stop_if(self.writer.emit("preview", path=path.relative_to(self.folder).as_posix()))
 
     def should_stop(self) -> bool:
         """Return True when the artist has asked to stop, for loops that report nothing."""

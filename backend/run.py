@@ -29,26 +29,27 @@ _MODULE_BY_KIND = {"selfie": ".stages.selfie", "video": ".stages.video", result.
 _log = logging.getLogger(__name__)
 
 
-def run_job(folder: Path, *, log_name: str, echo: Callable[[dict], None] | None = None) -> int:
+def run_job(folder: Path, *, log_name: str, echo: Callable[[dict], None] | None = None, work: Path | None = None) -> int:
     """Run the job in ``folder`` and return DONE, FAILED or CANCELLED.
 
-    ``log_name`` says where a reader finds the log, ``echo`` gets every event. Raises GazeSplatError
+    ``log_name`` says where a reader finds the log, ``echo`` gets every event, ``work`` is where the stages keep what they resume
+    from, if not in the job. Raises GazeSplatError
     ``job-already-run`` and OSError when not even the first event can be written.
     """
     with closing(Writer(folder, echo)) as writer:
-        ending, fields = _attempt(folder, writer, log_name)
+        ending, fields = _attempt(folder, writer, log_name, work)
         try:
             if ending != "done":
                 result.discard(folder)
             if ending == "done" or fields.get("code") == "disk-full":
                 # Makes room for the last event; nothing is resumed from here.
-                shutil.rmtree(folder / paths.WORK, ignore_errors=True)
+                shutil.rmtree(work or folder / paths.WORK, ignore_errors=True)
         finally:
             writer.emit(ending, **fields)
     return {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}[ending]
 
 
-def _attempt(folder: Path, writer: Writer, log_name: str) -> tuple[str, dict]:
+def _attempt(folder: Path, writer: Writer, log_name: str, work: Path | None) -> tuple[str, dict]:
     """Run the job's stages and publish; return the terminal event's type and fields."""
     started = time.monotonic()
     try:
@@ -56,7 +57,7 @@ def _attempt(folder: Path, writer: Writer, log_name: str) -> tuple[str, dict]:
             writer.emit("hello", protocol=PROTOCOL, gazesplat=extension_version(), python=platform.python_version(),
                         platform=platform.platform(), pid=os.getpid())
             spec = read_job(folder)
-            context = JobContext(folder, spec, writer)
+            context = JobContext(folder, spec, writer, work=work)
             run = _stages_of(spec.kind)
             result.begin(folder)
             run(context)

@@ -14,6 +14,7 @@ from pathlib import Path
 import bpy
 
 from ..backend.contract.errors import GazeSplatError
+from ..backend.contract.inputs import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from ..backend.contract.job import QUALITIES
 from . import backend_status, live_jobs, reconstruction
 from .export import Exported
@@ -22,7 +23,7 @@ from .live_follow import LiveFollow
 from .portrait import Portrait
 from .portrait import chosen as _chosen
 from .properties import GAZE_STATE_ITEMS, QUALITY_ITEMS, motion_preset_items
-from .reconstruction import PHOTO_SUFFIXES, VIDEO_SUFFIXES, Reconstruction
+from .reconstruction import Reconstruction
 from .scene import splat_plate as _plates
 from .scene import store
 
@@ -31,9 +32,9 @@ __all__ = ["GAZE_STATE_ITEMS", "PHOTO_SUFFIXES", "QUALITY_ITEMS", "VIDEO_SUFFIXE
 
 
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
-                seed: int = 0, eye_ruler: dict[str, float] | None = None, focal_px: float | None = None,
-                scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
-    """Make a portrait from a photo of one face, in a process beside Blender.
+                seed: int = 0, eye_ruler: dict[str, float] | None = None, focal_px: float | None = None, num_frames: int | None = None,
+                height: int | None = None, num_iters: int | None = None, scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
+    """Make a portrait from a photo of one face, a video of a head, or a folder of pictures of one, in a process beside Blender.
 
     wait       True prints the progress, waits and returns the Portrait in ``scene`` (default: the current one);
                False returns at once a job with ``.state .progress .poll() .cancel() .result()``
@@ -42,6 +43,10 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
     eye_ruler  lengths of this person's eye in metres, where you know them: {"iris_diameter_m": 0.0121}; they set the
                size of the head
     focal_px   the focal length of the whole photo in pixels, where you know it better than its EXIF
+    device     for a video: "auto", "cpu" or "cuda"
+    num_frames, height, num_iters
+               for a video: how many frames are used, their shorter side in pixels while training, and how many steps training
+               takes; the quality sets what you leave out
 
     Raises GazeSplatError: ``no-backend``, ``no-file``, and whatever the backend finds wrong with the photo
     (``no-face``, ``several-faces``, ...).
@@ -49,7 +54,8 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
     if quality not in QUALITIES:
         raise GazeSplatError("bad-value", f"There is no quality {quality!r}.", f"Choose one of {', '.join(QUALITIES)}.")
     check_seed(seed)
-    options = {key: value for key, value in (("eye_ruler", eye_ruler), ("focal_px", focal_px)) if value is not None}
+    given = {"eye_ruler": eye_ruler, "focal_px": focal_px, "num_frames": num_frames, "height": height, "num_iters": num_iters}
+    options = {key: value for key, value in given.items() if value is not None}
     job = reconstruction.start(Path(bpy.path.abspath(str(photo))), quality=quality, device=device, seed=seed, options=options)
     if not wait:
         return job

@@ -13,6 +13,7 @@ import bpy
 
 from ..backend.contract import paths
 from ..backend.contract.errors import GazeSplatError
+from ..backend.contract.inputs import kind_of
 from ..backend.contract.result import REFIT
 from . import preferences
 from .jobs import environment, registry
@@ -21,9 +22,6 @@ from .jobs.state import CANCELLED, DONE, ENDED, RUNNING, Job
 from .portrait import Portrait
 
 POLL_INTERVAL_S = 0.1
-# What the backend decodes. HEIC is here because it says how to convert one.
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic"})
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi"})
 
 
 class Reconstruction:
@@ -178,11 +176,6 @@ class Newsreader:
             lines.append(f"Warning: {warning['message']} {warning['hint']}".rstrip())
         self._warnings = len(self._of.warnings)
         return lines
-
-
-def kind_of(source: Path) -> str:
-    """Return the kind of job that a file asks for by its ending: "video" or "selfie"."""
-    return "video" if source.suffix.lower() in VIDEO_SUFFIXES else "selfie"
 
 
 def start(photo: Path, *, kind: str | None = None, quality: str, device: str = "auto", seed: int, options: dict) -> Reconstruction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -136,6 +137,20 @@ def test_inputs_get_names_every_disk_takes(tmp_path, name, kept):
 def test_missing_input_names_the_path(tmp_path):
     with pytest.raises(GazeSplatError, match=r"selfie\.jpg") as refusal:
         inputs.copy_input(tmp_path / "selfie.jpg", tmp_path)
+    assert refusal.value.code == "no-file"
+
+
+def test_a_folder_of_pictures_is_a_video_and_only_its_pictures_are_copied(tmp_path):
+    shots = tmp_path / "Shots of M:ra"
+    (shots / "rejected.jpg").mkdir(parents=True)
+    for name in ("b.JPG", "a.png", "notes.txt"):
+        (shots / name).write_bytes(name.encode())
+    assert [inputs.kind_of(one) for one in (shots, Path("a.MOV"), Path("a.png"), Path("a"))] == ["video", "video", "selfie", "selfie"]
+    relative = inputs.copy_input(shots, tmp_path / "job")
+    assert sorted(one.name for one in (tmp_path / "job" / relative).iterdir()) == ["a.png", "b.JPG"]
+    assert JobSpec(id="one", kind="video", input=relative).input == relative
+    with pytest.raises(GazeSplatError, match="no pictures") as refusal:
+        inputs.copy_input(shots / "rejected.jpg", tmp_path / "job")
     assert refusal.value.code == "no-file"
 
 
