@@ -14,6 +14,7 @@ from ..nodes.library import VERSION_KEY
 from ..nodes.portrait import portrait_tree
 from ..rig.sidecar import PortraitRig
 from ..splat.arrays import Splats
+from ..splat.ply import BLOCK_ROWS
 from ..splat.linear_refit import LinearRefit
 from .drivers import drive, scene_variable
 from .kept_rig import keep_rig
@@ -36,8 +37,8 @@ def create_carrier(name: str, splats: Splats, groups: np.ndarray | None = None, 
     _add_attribute(mesh, attributes.BASE, "FLOAT_COLOR", base)
     _add_attribute(mesh, attributes.SCALE, "FLOAT_VECTOR", splats.scales)
     _add_attribute(mesh, attributes.ROTATION, "QUATERNION", splats.rotations)
-    for index in range(splats.sh_rest.shape[1]):
-        _add_attribute(mesh, attributes.HARMONIC.format(index), "FLOAT_VECTOR", splats.sh_rest[:, index])
+    for index, values in enumerate(_by_coefficient(splats.sh_rest)):
+        _add_attribute(mesh, attributes.HARMONIC.format(index), "FLOAT_VECTOR", values)
     if groups is not None:
         _add_attribute(mesh, attributes.GROUP, "INT", groups)
     if refit is not None:
@@ -88,6 +89,14 @@ def show_tree(modifier: bpy.types.NodesModifier, tree: bpy.types.NodeTree) -> No
 def _add_attribute(mesh: bpy.types.Mesh, name: str, kind: str, values: np.ndarray) -> None:
     attribute = mesh.attributes.new(name, kind, "POINT")
     attribute.data.foreach_set(_FIELDS[kind], _flat(values, np.int32 if kind == "INT" else np.float32))
+
+
+def _by_coefficient(sh_rest: np.ndarray) -> np.ndarray:
+    """Return the harmonics (K, N, 3) of (N, K, 3), turned block by block: a column at a time would read a large file K times."""
+    turned = np.empty((sh_rest.shape[1], len(sh_rest), 3), np.float32)
+    for start in range(0, len(sh_rest), BLOCK_ROWS):
+        turned[:, start:start + BLOCK_ROWS] = sh_rest[start:start + BLOCK_ROWS].transpose(1, 0, 2)
+    return turned
 
 
 def _flat(values: np.ndarray, dtype: type) -> np.ndarray:
