@@ -81,7 +81,7 @@ def as_text(report: dict) -> str:
     for blender in report["blenders"]:
         imported, memory = blender.get("import", {}), blender.get("memory", {})
         if "ratio_to_floor" in imported:
-            lines.append(f"{blender['name']}: importing {imported['splats']} splats, {imported['file_mb']:.0f} MB, CPU s (times the floor): "
+            lines.append(f"{blender['name']}: import of {imported['splats']} splats, {imported['file_mb']:.0f} MB, CPU s (times floor): "
                          + ", ".join(f"{name} {seconds:.2f} ({imported['ratio_to_floor'][name]:.2f})"
                                      for name, seconds in imported["cpu_s"].items())
                          + f"; the first portrait of a file {imported['first_portrait_cpu_s']:.2f}")

@@ -14,8 +14,8 @@ from ..nodes.library import VERSION_KEY
 from ..nodes.portrait import portrait_tree
 from ..rig.sidecar import PortraitRig
 from ..splat.arrays import Splats
-from ..splat.ply import BLOCK_ROWS
 from ..splat.linear_refit import LinearRefit
+from ..splat.ply import BLOCK_ROWS
 from .drivers import drive, scene_variable
 from .kept_rig import keep_rig
 from .material import disc_material, splat_material

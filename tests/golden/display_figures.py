@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import tests.conftest  # noqa: F401  loads the checkout as the package gazesplat, with an empty profile
+
 import bpy  # isort: skip
 import numpy as np  # isort: skip
 

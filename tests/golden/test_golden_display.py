@@ -106,6 +106,31 @@ def test_cycles_matches_the_reference_from_any_camera(scene, tmp_path, view):
     assert scenes.psnr_db(picture, expected) > CYCLES_DB
 
 
+def test_a_moving_camera_and_cameras_switched_by_markers(scene, tmp_path):
+    """Quads face the camera of their frame: one that moves along keys, and another that a marker cuts to."""
+    splats = scenes.synthetic_splats(1200, 1, seed=1)
+    carrier = create_splat_object("Head", splats, collection=scene.collection)
+    moving = scenes.add_camera(scene)
+    for frame, position in ((1, (0.16, -0.52, 0.08)), (9, (-0.35, -0.4, 0.2))):
+        moving.matrix_world = scenes.looking_at_origin(position)
+        moving.keyframe_insert("location", frame=frame)
+        moving.keyframe_insert("rotation_euler", frame=frame)
+        moving.data.lens = 40.0 + 3.0 * frame
+        moving.data.keyframe_insert("lens", frame=frame)
+    still = scenes.add_camera(scene, lens_mm=35.0, position=(0.4, 0.1, 0.3))
+    for frame, camera in ((1, moving), (10, still)):
+        scene.timeline_markers.new(camera.name, frame=frame).camera = camera
+    scenes.set_size(scene, 96, 72)
+    pictures = []
+    for frame, camera in ((1, moving), (5, moving), (12, still)):
+        scene.frame_set(frame)
+        picture, expected = scenes.render(scene, tmp_path), scenes.reference_picture(scene, carrier, splats)
+        assert scene.camera == camera
+        assert scenes.psnr_db(picture, expected) > CYCLES_DB
+        pictures.append(picture)
+    assert all(scenes.psnr_db(pictures[i], pictures[j]) < 30.0 for i, j in ((0, 1), (1, 2))), "the views differ"
+
+
 def test_parameters_of_the_display(scene, tmp_path):
     splats = scenes.synthetic_splats(1200)
     carrier = create_splat_object("Head", splats, collection=scene.collection)
