@@ -16,14 +16,17 @@ _SURE, _NONE = 0.9, 0.05
 _SKIN_REACH, _HAIR_REACH = 3.2, 2.2   # Mahalanobis distances
 
 
-def head_mask(image: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
-    """Return the head's mask (H, W) float32 0..1 of an upright picture (H, W, 3) float32 sRGB."""
+def head_mask(image: np.ndarray, landmarks_px: np.ndarray, neck_share: float = NECK_SHARE) -> np.ndarray:
+    """Return the head's mask (H, W) float32 0..1 of an upright picture (H, W, 3) float32 sRGB.
+
+    ``neck_share`` is how much of the neck stays, in face heights below the chin.
+    """
     height, width = image.shape[:2]
     scale = min(1.0, WORK_SIDE_PX / max(height, width))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
     points = landmarks_px[:, :2] * scale
     person = _person(small)
-    below = _below_neck(small.shape[:2], points)
+    below = _below_neck(small.shape[:2], points, neck_share)
     face = np.zeros(small.shape[:2], np.uint8)
     cv2.fillPoly(face, [np.round(points[list(OVAL)]).astype(np.int32)], 1)
 
@@ -82,11 +85,11 @@ def _colour_distance(lab: np.ndarray, where: np.ndarray, darker: float) -> np.nd
     return np.sqrt(np.einsum("hwi,ij,hwj->hw", d, np.linalg.inv(spread), d))
 
 
-def _below_neck(shape: tuple[int, int], points: np.ndarray) -> np.ndarray:
+def _below_neck(shape: tuple[int, int], points: np.ndarray, neck_share: float) -> np.ndarray:
     """Return what lies below a cut through the neck that curves with the jaw, and beside it (shoulders)."""
     u, v = face_coordinates(shape, points)
     # The neck is about 0.85 of the face's half width; hair beside it may hang to the jaw's height.
-    return (v > 1.0 + NECK_SHARE * (1.0 - 0.35 * u * u)) | ((v > 0.8) & (u > 1.0 + 1.3 * np.maximum(0.0, 1.1 - v)))
+    return (v > 1.0 + neck_share * (1.0 - 0.35 * u * u)) | ((v > 0.8) & (u > 1.0 + 1.3 * np.maximum(0.0, 1.1 - v)))
 
 
 def _component_of(mask: np.ndarray, point: np.ndarray) -> np.ndarray:

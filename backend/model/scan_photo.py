@@ -39,7 +39,7 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     """
     context.emit_stage("Reading the photo", 0.02)
     photo = load_photo(path)
-    ruler, network = _ruler(options), depth_network.wanted(options)
+    ruler, network = eye_ruler(options), depth_network.wanted(options)
     if photo.scale < 1.0:
         width, height = photo.file_size_px
         context.warn("photo-reduced", f"The photo has {width} x {height} pixels, more than a head needs, and was reduced.",
@@ -107,7 +107,8 @@ def _camera(photo: Photo, points_px: np.ndarray, options: dict) -> placing.Intri
     return placing.Intrinsics(float(focal), float(cx), float(cy))
 
 
-def _ruler(options: dict) -> EyeRuler:
+def eye_ruler(options: dict) -> EyeRuler:
+    """Return the eye lengths of the option ``eye_ruler``. Raises GazeSplatError ``bad-eye-ruler``."""
     given = options.get("eye_ruler") or {}
     known = {f.name for f in fields(EyeRuler)}
     if set(given) - known or not all(isinstance(v, (int, float)) and 0.001 < v < 0.05 for v in given.values()):

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One person's face through a clip: found, followed, and told from other people's."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..context import JobContext
+from ..contract.errors import GazeSplatError
+from ..model.face_checks import OTHER_FACE_SHARE, SMALLEST_FACE_PX, lid_aperture
+from ..model.landmarks import Face, FaceReader
+
+# Of the frames: fewer with a face, and there is nobody to follow; more with a second one, and nobody knows whom.
+FEWEST_WITH_FACE, MOST_WITH_OTHERS = 0.1, 0.2
+# Of open eyes' lid gap (over the iris' diameter), as face_checks has it: shut below the one, wide at the other.
+_SHUT_GAP, _OPEN_GAP = 0.15, 0.6
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The followed face in one picture, and how many others were large enough to be meant."""
+
+    face: Face
+    others: int
+
+
+class Readable(Protocol):
+    """A picture of the clip, and what was read in it."""
+
+    reading: Reading | None
+
+    def pixels(self) -> np.ndarray:
+        """Return (H, W, 3) uint8 sRGB."""
+
+
+def read_faces(pictures: list[Readable], reader: FaceReader, context: JobContext) -> None:
+    """Read the face in every picture, in the order of the clip, into its ``reading``.
+
+    Raises GazeSplatError: ``no-face``, ``several-faces``, ``face-too-small``.
+    """
+    last: Face | None = None
+    for number, picture in enumerate(pictures):
+        context.progress(0.5 + 0.5 * number / len(pictures), "Finding the face")
+        pixels = picture.pixels()
+        found = reader.read(pixels)
+        if not found and number % 3 == 0:
+            found = reader.find(pixels)
+        if not found:
+            continue
+        face = max(found, key=lambda one: one.size_px) if last is None else min(found, key=lambda one: _unlike(one, last))
+        rivals = [one for one in found if one is not face and one.size_px > OTHER_FACE_SHARE * face.size_px]
+        picture.reading = Reading(face, len(rivals))
+        last = face
+    _check(pictures)
+
+
+def eyes_open(reading: Reading) -> float:
+    """Return 0 (shut) .. 1 (wide) for the less open eye."""
+    gap = min(lid_aperture(reading.face.points_px, side) for side in ("left", "right"))
+    return float(np.clip((gap - _SHUT_GAP) / (_OPEN_GAP - _SHUT_GAP), 0.0, 1.0))
+
+
+def _unlike(face: Face, last: Face) -> float:
+    """Return how far a face is from where it was, in face sizes."""
+    moved = np.linalg.norm(face.centre_px - last.centre_px) / last.size_px
+    return float(moved + abs(np.log(face.size_px / last.size_px)))
+
+
+def _check(pictures: list[Readable]) -> None:
+    readings = [picture.reading for picture in pictures if picture.reading is not None]
+    if len(readings) < max(2, FEWEST_WITH_FACE * len(pictures)):
+        raise GazeSplatError("no-face", f"A face is found in only {len(readings)} of {len(pictures)} pictures of the clip.",
+                             "Film one face from the front and both sides, upright and in even light.")
+    crowded = sum(reading.others > 0 for reading in readings)
+    if crowded > MOST_WITH_OTHERS * len(readings):
+        raise GazeSplatError("several-faces", "There are several people in the clip.", "Film one person alone.")
+    size = float(np.median([reading.face.size_px for reading in readings]))
+    if size < SMALLEST_FACE_PX:
+        raise GazeSplatError("face-too-small", f"The face is only {size:.0f} pixels high in the frames.",
+                             "Film from nearer: the head should fill a third of the picture.")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From arbitrary units to a head in metres: scale from the irises, the upright frame from the face's rigid part."""
+from __future__ import annotations
+
+import numpy as np
+
+from ..contract.errors import GazeSplatError
+from ..eyes.contour import find_eyes
+from ..model.camera import CANONICAL_FROM_PORTRAIT, face_similarity, head_angles_deg, personal_ruler
+from ..model.scan import EyeRuler
+from .clip import Frames
+from .poses import FacePoints, Poses
+
+IRISES = {"right": 468, "left": 473}
+# Irises are measured where they are nearly round, in this many of the best frames.
+_MOST_YAW_DEG, _EYES_MEASURED = 30.0, 10
+_OPEN = 0.4
+
+
+def to_portrait_frame(poses: Poses, face: FacePoints, frames: Frames, ruler: EyeRuler, *, ruler_given: bool) \
+        -> tuple[Poses, np.ndarray, EyeRuler]:
+    """Return the poses and the landmarks (478, 3) in the portrait frame, metres, and the ruler that was used.
+
+    ``ruler_given``: the artist stated the iris' diameter, so it is not weighed against the distance between the eyes.
+    Raises GazeSplatError ``no-eyes`` when no iris can be measured.
+    """
+    units_per_cm, turn, _ = face_similarity(face.points)
+    rotation = (turn @ CANONICAL_FROM_PORTRAIT).T
+    apart = float(np.linalg.norm(face.points[IRISES["left"]] - face.points[IRISES["right"]]))
+    diameter, depth = _iris(poses, face.points, rotation, frames)
+    if not ruler_given:
+        focal = poses.lens[0]
+        ruler = personal_ruler(ruler, 0.5 * diameter * focal / depth, apart * focal / depth, focal)
+    scale = ruler.iris_diameter_m / diameter
+    middle = 0.5 * (face.points[IRISES["left"]] + face.points[IRISES["right"]])
+    shift = -scale * rotation @ middle - [0.0, ruler.lever_yaw_m, 0.0]
+    return poses.moved(scale, rotation, shift), scale * face.points @ rotation.T + shift, ruler
+
+
+def _iris(poses: Poses, points: np.ndarray, rotation: np.ndarray, frames: Frames) -> tuple[float, float]:
+    """Return the irises' diameter and their usual depth, in the poses' own unit."""
+    diameters, depths = [], []
+    for k in _measurable(poses, rotation, frames)[:_EYES_MEASURED]:
+        i = int(poses.which[k])
+        found = find_eyes(frames.image(i).astype(np.float32) / np.float32(255.0), frames.landmarks_px[i])
+        for side, index in IRISES.items():
+            depth = float(poses.depths(points[[index]])[k, 0])
+            diameters.append(2.0 * found[side].radius_px * depth / poses.lens[0])
+            depths.append(depth)
+    if not diameters:
+        raise GazeSplatError("no-eyes", "The eyes are never seen open and from the front, so the head's size is unknown.",
+                             "Look into the camera for a moment while filming.")
+    return float(np.median(diameters)), float(np.median(depths))
+
+
+def _measurable(poses: Poses, rotation: np.ndarray, frames: Frames) -> list[int]:
+    """Return the poses whose frames show both irises, best first."""
+    worth = {}
+    for k, i in enumerate(poses.which):
+        if not frames.with_face[i]:
+            continue
+        yaw, pitch, _ = head_angles_deg(poses.world_to_camera[k, :3, :3] @ rotation.T)
+        if np.hypot(yaw, pitch) < _MOST_YAW_DEG and frames.eyes_open[i] > _OPEN:
+            worth[k] = frames.sharpness[i] * np.cos(np.radians(yaw))
+    return sorted(worth, key=lambda k: -worth[k])
