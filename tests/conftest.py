@@ -26,6 +26,7 @@ NEEDED_BY_FOLDER = {
     "blender": ("bpy",),
     "golden": ("bpy",),
     "e2e": ("bpy",),
+    "gui": ("numba",),    # starts a Blender of its own: once is enough
 }
 
 
@@ -52,11 +53,9 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out the folders whose needs this interpreter lacks; ``tests/gui`` runs only by ``dev.py gui``."""
+    """Leave out the folders whose needs this interpreter lacks."""
     if collection_path.parent != ROOT / "tests":
         return None
-    if collection_path.name == "gui":
-        return True
     needed = NEEDED_BY_FOLDER.get(collection_path.name, ())
     return None if _importable(*needed) else True
 
