@@ -24,7 +24,8 @@ from .contract.versions import PROTOCOL, extension_version
 DONE, FAILED, CANCELLED = 0, 1, 2
 
 # A kind of job is a module with run(context: JobContext) -> None.
-_MODULE_BY_KIND = {"selfie": ".stages.selfie", "video": ".stages.video", result.REFIT: ".stages.refit", "dummy": ".dummy"}
+_MODULE_BY_KIND = {"selfie": ".stages.selfie", "video": ".stages.video", result.REFIT: ".stages.refit",
+                   result.CAPTURE: ".stages.capture", "dummy": ".dummy"}
 
 _log = logging.getLogger(__name__)
 

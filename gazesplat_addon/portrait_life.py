@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bpy
+
 from . import motion
 from .gaze.presets import MotionPreset, all_presets
 from .portrait_layers import Layers
 from .scene import events
 
 if TYPE_CHECKING:
+    from .capture_job import Captured, CaptureJob
     from .live_follow import LiveFollow
     from .motion_check import MotionCheck
 
@@ -92,6 +95,21 @@ class Life:
     def clear_events(self) -> int:
         """Remove this portrait's event markers; return how many there were."""
         return events.clear(self.require_parts(), self.scene)
+
+    def capture_gaze(self, clip: str | Path, *, start: float | None = None, head_share: float = 1.0, contact_s: float | None = None,
+                     layers: Sequence[str] = ("gaze", "blinks", "head"), wait: bool = True) -> Captured | CaptureJob:
+        """Let the portrait act what somebody acts in a clip: their gaze, blinks and head as keys in the same layers.
+
+        clip        a video of one face from the front; anyone's. It is read in the backend
+        start       the frame of the clip's first picture; default: the scene's first
+        head_share  how much of the head's motion to take over, 1 all
+        contact_s   a moment of the clip, in seconds, at which the actor looks into the lens; default: found by itself
+        layers      which of gaze, blinks and head to take over
+        wait        True waits and returns what was captured, False returns a job with ``.progress .poll() .cancel() .result()``
+        """
+        from .capture_job import capture_gaze
+        return capture_gaze(self, Path(bpy.path.abspath(str(clip))), start=start, head_share=head_share, contact_s=contact_s,
+                            only=tuple(layers), wait=wait)
 
     def live_follow(self, *, seed: int = 0, preset: str = "listening", attention: float = 0.85) -> LiveFollow:
         """Return a session in which the eyes follow a point that you give as time passes, and which can be kept as keys.

@@ -17,6 +17,10 @@ LINEAR = "portrait.linear.npz"     # colours for linear blending, see gazesplat_
 FILES = (PLY, JSON, NPZ, PREVIEW, METRICS)
 REFIT = "refit"                    # the kind of job that makes only these for a splat file that exists:
 REFIT_FILES = (LINEAR, METRICS)
+READINGS = "readings.npz"          # what an actor's face did in every frame, see gazesplat_addon/gaze/capture.py
+CAPTURE = "capture"                # the kind of job that reads a performance:
+CAPTURE_FILES = (READINGS, METRICS)
+_FILES_OF = {REFIT: REFIT_FILES, CAPTURE: CAPTURE_FILES}
 
 
 def begin(folder: Path) -> Path:
@@ -50,5 +54,5 @@ def discard(folder: Path) -> None:
 
 
 def missing_files(folder: Path, kind: str = "") -> list[str]:
-    """Return the names of a portrait's files, or of a refit's, that are not in the folder."""
-    return [name for name in (REFIT_FILES if kind == REFIT else FILES) if not (folder / name).is_file()]
+    """Return the names of a portrait's files, or of another kind of job's, that are not in the folder."""
+    return [name for name in _FILES_OF.get(kind, FILES) if not (folder / name).is_file()]

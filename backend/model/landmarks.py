@@ -125,6 +125,10 @@ class FaceReader:
         spread = np.sqrt(np.mean(np.sum((np.array(readings) - mean)[..., :2] ** 2, axis=-1), axis=0))
         return Face(mean, {name: float(np.mean([b[name] for b in blendshapes])) for name in blendshapes[0]}, spread)
 
+    def reread(self, picture: np.ndarray, face: Face, mirrored: bool) -> Face | None:
+        """Return one more reading of ``face`` in an upright crop, mirrored or not; None if the crop does not answer."""
+        return self._read_crop(picture, face, 0.0, 0.0, 1.0, 0.0, mirrored)
+
     def _read_crop(self, picture: np.ndarray, face: Face, dx: float, dy: float, zoom: float, turn_deg: float,
                    mirrored: bool) -> Face | None:
         scale = _FACE_SHARE * _CROP_SIDE_PX * zoom / face.size_px
