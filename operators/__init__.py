@@ -10,6 +10,7 @@ from .add_saccades import GAZESPLAT_OT_add_saccades
 from .animate import GAZESPLAT_OT_animate
 from .bake_layer import GAZESPLAT_OT_bake_layer
 from .cancel_job import GAZESPLAT_OT_cancel_job
+from .capture_gaze import GAZESPLAT_OT_capture_gaze
 from .check_motion import GAZESPLAT_OT_check_motion
 from .clear_generated import GAZESPLAT_OT_clear_generated
 from .clear_layer import GAZESPLAT_OT_clear_layer
@@ -51,6 +52,7 @@ CLASSES = (
     GAZESPLAT_OT_look_at_nothing,
     GAZESPLAT_OT_live_follow,
     GAZESPLAT_OT_animate,
+    GAZESPLAT_OT_capture_gaze,
     GAZESPLAT_OT_add_saccades,
     GAZESPLAT_OT_add_blinks,
     GAZESPLAT_OT_add_head_drift,

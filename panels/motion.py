@@ -23,6 +23,7 @@ class GAZESPLAT_PT_motion(PortraitPanel, bpy.types.Panel):
         row.scale_y = 1.4
         animate = row.operator("gazesplat.animate", icon="PLAY")
         animate.preset, animate.seed = settings.motion_preset, settings.seed
+        layout.operator("gazesplat.capture_gaze", icon="CAMERA_DATA")
         layout.prop(chosen_portrait(context).root, '["life"]', text="Strength", slider=True)
         row = layout.row(align=True)
         row.operator("gazesplat.check_motion", icon="CHECKMARK")

@@ -15,7 +15,6 @@ import numpy as np
 from ...backend.contract.errors import GazeSplatError
 from . import saccade
 from .curve import Curve, flat, from_keys
-from .fixation import within_limits
 from .saccade import PRIMARY, Saccades
 from .schedule import TOLERANCES, Take
 
@@ -27,9 +26,13 @@ YAW_READ_TO = 0.65           # ours: closed share up to which half a blink leave
 LONGEST_REST_FRAMES = 240    # bounds the search; a longer rest is two at one place
 SMALLEST_SHIFT_DEG = 1.2     # ours: smaller steps are noise as often as not, and are merged
 BLINK_FROM, BLINK_DEEP = 0.12, 0.35   # ours: closed share at which a blink begins, and which it must reach
+AROUND_S, ENVELOPE = 1.0, 0.8    # ours: the openness of a second before and after, its upper fifth
+NARROWEST_OPEN = 0.6         # ours: eyes narrower than this share of their usual opening for seconds are closing
+LOWERED_PER_DEG = 0.02       # ours: by how much the upper lid narrows the eye a degree of looking down, at most
 SHUT_FROM = 0.80             # ours: an aperture below a fifth is a shut eye; what is left is lashes
 UNTRUSTED_SPREAD = 2.5       # readings of one frame that lie this many times further apart than usual: a hand, a blur
 HEAD_SMOOTH_S = 0.25         # ours: sigma of the head's low-pass
+FARTHEST_DEG = np.array([70.0, 50.0])   # of eyes and head together; the rig has limits of its own for the eyes
 CONTACT_REACH_DEG = 7.0      # ours: who looks into the lens is read within this
 EQUAL_COST_DEG2 = 0.5        # ours: moments that fit this nearly as well cannot be told apart
 _STEP_S = 1 / 240            # grid of sub-frame moments
@@ -88,7 +91,7 @@ def interpret(readings: Readings, *, head_share: float = 1.0, contact_s: float |
     total = readings.eye_deg + head_deg[:, :2]
     starts, goals = _rests(times, total, usable)
     contact = _contact(times, starts, goals, contact_s)
-    goals = np.array([within_limits(tuple(goal)) for goal in goals - contact])
+    goals = np.clip(goals - contact, -FARTHEST_DEG, FARTHEST_DEG)
     starts, goals = _merged(*_without_fleeting(times, starts, goals))
     readable = np.stack([seen & (closed.max(1) < YAW_READ_TO), usable], 1)
     jumps = _jumps(times, total - contact, readable, starts, goals)
@@ -122,11 +125,12 @@ def _filled(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
 def _lids(readings: Readings, seen: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Return the closed share (N, 2) of each eye, 0 but in blinks, and the blinks as first and last frame.
 
-    Open eyes narrow when they look down; that is the rig's business, so the open aperture is fitted as a line over pitch.
+    Open eyes narrow when they look down, smile or act: closing is judged against how open they are within a second.
     """
     aperture = _filled(readings.aperture, seen)
     pitch = _filled(readings.eye_deg, seen)[:, 1]
-    raw = np.stack([1 - aperture[:, side] / _open_aperture(aperture[:, side], pitch, seen) for side in (0, 1)], 1)
+    around = max(2, round(AROUND_S / float(np.median(np.diff(readings.times_s)))))
+    raw = np.stack([1 - aperture[:, side] / _open_aperture(aperture[:, side], pitch, seen, around) for side in (0, 1)], 1)
     raw = np.clip(raw, 0.0, 1.0)
     both = raw.mean(1)
     closed, blinks = np.zeros_like(raw), []
@@ -141,18 +145,16 @@ def _lids(readings: Readings, seen: np.ndarray) -> tuple[np.ndarray, list[tuple[
     return closed, blinks
 
 
-def _open_aperture(aperture: np.ndarray, pitch_deg: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return the aperture (N,) that open eyes have at each frame's pitch: a line through the more open half, fitted twice."""
-    keep = seen & (aperture >= np.quantile(aperture[seen], 0.4))
-    for _ in range(3):
-        design = np.stack([np.ones(keep.sum()), pitch_deg[keep]], 1)
-        # a ridge on the slope: a clip in which nobody looks up or down says nothing about it
-        offset, slope = np.linalg.solve(design.T @ design + np.diag([0.0, 25.0]), design.T @ aperture[keep])
-        line = np.maximum(offset + np.clip(slope, 0.0, 0.03) * pitch_deg, 0.3 * offset)
-        keep = seen & (aperture > 0.85 * line)
-        if keep.sum() < 5:
-            break
-    return line
+def _open_aperture(aperture: np.ndarray, pitch_deg: np.ndarray, seen: np.ndarray, around: int) -> np.ndarray:
+    """Return how open (N,) an eye would be at each frame: the upper envelope nearby, and no less than an eye that looks so far down.
+
+    The floor is what tells eyes that stay shut for seconds from eyes that are narrow for seconds.
+    """
+    padded = np.pad(aperture, around, mode="edge")
+    envelope = np.quantile(np.lib.stride_tricks.sliding_window_view(padded, 2 * around + 1), ENVELOPE, axis=1)
+    usual = np.quantile(aperture[seen], ENVELOPE)
+    lowered = np.clip(1 + LOWERED_PER_DEG * pitch_deg, 0.4, 1.0)
+    return np.maximum(envelope, NARROWEST_OPEN * usual * lowered)
 
 
 def _lid_curves(times: np.ndarray, closed: np.ndarray, blinks: list[tuple[int, int]]) -> dict[str, Curve]:
