@@ -16,7 +16,8 @@ class GAZESPLAT_OT_capture_gaze(PortraitVerb, bpy.types.Operator):
     bl_label = "Perform from Clip"
     bl_options = {"REGISTER"}
 
-    filepath: bpy.props.StringProperty(name="Clip", subtype="FILE_PATH", options={"SKIP_SAVE"}, description="A video of one face from the front")
+    filepath: bpy.props.StringProperty(name="Clip", subtype="FILE_PATH", options={"SKIP_SAVE"},
+                                       description="A video of one face from the front")
     filter_glob: bpy.props.StringProperty(default="*.mp4;*.mov;*.mkv;*.webm", options={"HIDDEN"})
     start: bpy.props.IntProperty(name="Start", default=1, description="Frame of the clip's first picture")
     head_share: bpy.props.FloatProperty(name="Head", default=1.0, min=0.0, max=3.0, soft_max=1.0, subtype="FACTOR",

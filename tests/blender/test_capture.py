@@ -108,7 +108,8 @@ def _film(python, clip):
     import subprocess
     from pathlib import Path
     photo = Path(__file__).resolve().parents[2] / "docs" / "examples" / "astronaut.png"
-    code = ("import cv2, sys, numpy as np; im = cv2.imread(sys.argv[1]); out = cv2.VideoWriter(sys.argv[2], cv2.VideoWriter_fourcc(*'mp4v'), 24, "
+    code = ("import cv2, sys, numpy as np\nim = cv2.imread(sys.argv[1])\n"
+            "out = cv2.VideoWriter(sys.argv[2], cv2.VideoWriter_fourcc(*'mp4v'), 24, "
             "(400, 400))\n"
             "for i in range(24): out.write(np.ascontiguousarray(cv2.resize(im, (512, 512))[i // 4:i // 4 + 400, 40:440]))\n"
             "out.release()")
