@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nouns: the sidebar tab GazeSplat in the 3D view, and our engine's render properties. ``draw`` only: panels name operators by idname and write nothing."""
+"""Nouns: the sidebar tab GazeSplat in the 3D view, and our engine's render properties.
+
+``draw`` only: panels name operators by idname and write nothing.
+"""
 from __future__ import annotations
 
 import bpy
