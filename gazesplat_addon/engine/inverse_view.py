@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -21,6 +22,7 @@ from .worker_client import HeldSplats
 GRID = 33
 
 _made: dict[str, HeldSplats] = {}
+_soon: set[str] = set()
 
 
 def is_made(view_transform: str) -> bool:
@@ -36,6 +38,25 @@ def inverse_of(view_transform: str) -> HeldSplats | None:
         digest = hashlib.blake2b(cube, digest_size=16).hexdigest()
         _made[view_transform] = HeldSplats(digest, {"cube": cube}, None)
     return _made.get(view_transform)
+
+
+def beside(film: dict) -> dict[str, HeldSplats]:
+    """Return what the worker must hold for a film, by digest."""
+    return {made.digest: made for made in _made.values() if made.digest == film.get("cube")}
+
+
+def make_soon(view_transform: str, then: Callable[[], None]) -> None:
+    """Make a view's table when the main thread is next idle, and call ``then``: for who is drawing and must not touch data."""
+    if view_transform in _soon:
+        return
+    _soon.add(view_transform)
+
+    def make() -> None:
+        _soon.discard(view_transform)
+        inverse_of(view_transform)
+        then()
+
+    bpy.app.timers.register(make)
 
 
 def _grid() -> np.ndarray:

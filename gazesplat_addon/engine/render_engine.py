@@ -11,8 +11,8 @@ from . import idle_displays, interface, inverse_view, main_thread, picture, sett
 from .exposures import Exposed, expose
 from .refining import close_all
 from .set_up import ENGINE
-from .viewport import LiveViewport
-from .worker_client import HeldSplats, Picture, RenderWorker
+from .viewport import LiveViewport, updater
+from .worker_client import Picture, RenderWorker
 
 # Pixels drawn at a time: 128 MiB of colour, and some of that again for each pass. 1080p and 4K are drawn whole.
 BAND_PIXELS = 1 << 23
@@ -33,7 +33,10 @@ class GazeSplatRenderEngine(LiveViewport, bpy.types.RenderEngine):
     worker = _worker
 
     def film_of(self, scene: bpy.types.Scene) -> dict:
-        """Return the film that viewports expose: F12's."""
+        """Return the film that viewports expose: F12's, as soon as there is the view's inverse."""
+        view = scene.view_settings.view_transform
+        if not inverse_view.is_made(view):
+            inverse_view.make_soon(view, updater(self))
         return _film(scene)
 
     def update_render_passes(self, scene: bpy.types.Scene | None = None, renderlayer: bpy.types.ViewLayer | None = None) -> None:
@@ -54,12 +57,10 @@ class GazeSplatRenderEngine(LiveViewport, bpy.types.RenderEngine):
 
     def _render(self, depsgraph: bpy.types.Depsgraph) -> None:
         layer, scene = depsgraph.view_layer_eval, depsgraph.scene_eval
-        wanted = {"depth": layer.use_pass_z, "mattes": picture.MATTES if layer.gazesplat.use_pass_mattes else {}, "film": _film(scene)}
-        cubes = self._inverse_of(scene.view_settings.view_transform)
-        if cubes is None:
+        view = scene.view_settings.view_transform
+        if not inverse_view.is_made(view) and main_thread.call(lambda: inverse_view.inverse_of(view), self.test_break) is None:
             return
-        for digest in cubes:
-            wanted["film"]["cube"] = digest
+        wanted = {"depth": layer.use_pass_z, "mattes": picture.MATTES if layer.gazesplat.use_pass_mattes else {}, "film": _film(scene)}
         if not bpy.app.background:
             wanted["progress_s"] = PROGRESS_S
         pictures = expose(self, depsgraph)
@@ -69,29 +70,19 @@ class GazeSplatRenderEngine(LiveViewport, bpy.types.RenderEngine):
             portraits = len(exposed.moments[0].seen)
             self.update_stats("", f"Drawing {portraits} portrait{'s' if portraits != 1 else ''}")
             for top, height in bands(exposed.view.width, exposed.view.height):
-                if not self._draw_rows(exposed, layer.name, view, top, height, wanted, cubes):
+                if not self._draw_rows(exposed, layer.name, view, top, height, wanted):
                     return
                 self.update_progress((number + (top + height) / exposed.view.height) / len(pictures))
 
-    def _inverse_of(self, view_transform: str) -> dict[str, HeldSplats] | None:
-        """Return the view's inverse by its digest, nothing for Standard; None when the artist has cancelled."""
-        if not inverse_view.is_made(view_transform):
-            main_thread.call(lambda: inverse_view.inverse_of(view_transform), self.test_break)
-        if not inverse_view.is_made(view_transform):
-            return None
-        cube = inverse_view.inverse_of(view_transform)
-        return {cube.digest: cube} if cube is not None else {}
-
-    def _draw_rows(self, exposed: Exposed, layer: str, view: str, top: int, height: int, wanted: dict,
-                   cubes: dict[str, HeldSplats]) -> bool:
+    def _draw_rows(self, exposed: Exposed, layer: str, view: str, top: int, height: int, wanted: dict) -> bool:
         """Draw some rows of a picture and hand them to Blender; return False when the artist has cancelled."""
         # Blender counts rows from below.
         result = self.begin_result(0, exposed.view.height - top - height, exposed.view.width, height, layer=layer, view=view)
         drawn = None
         try:
             request = {**exposed.as_request(top, height), **wanted}
-            drawn = _worker.draw(backend_status.python(), request, {**exposed.portraits(), **cubes}, self.test_break,
-                                 lambda part: self._show(result, view, part))
+            held = {**exposed.portraits(), **inverse_view.beside(wanted["film"])}
+            drawn = _worker.draw(backend_status.python(), request, held, self.test_break, lambda part: self._show(result, view, part))
             if drawn is not None:
                 fill(result, view, drawn)
         finally:
@@ -123,7 +114,9 @@ def bands(width: int, height: int) -> list[tuple[int, int]]:
 def _film(scene: bpy.types.Scene) -> dict:
     """Return the ``film`` of a ``draw`` message."""
     background = None if scene.render.film_transparent else background_of(scene.world).tolist()
-    return {"background": background, "bottom_up": True}
+    view = scene.view_settings.view_transform
+    inverse = inverse_view.inverse_of(view) if inverse_view.is_made(view) else None
+    return {"background": background, "bottom_up": True, "cube": inverse.digest if inverse is not None else None}
 
 
 def background_of(world: bpy.types.World | None) -> np.ndarray:

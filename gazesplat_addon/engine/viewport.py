@@ -18,6 +18,7 @@ from gpu_extras.presets import draw_texture_2d
 from ...backend.contract.errors import GazeSplatError
 from .. import backend_status
 from ..scene import carriers
+from . import inverse_view
 from .exposures import Exposed, Moment
 from .portraits import SeenPortrait, seen_portraits
 from .refining import COARSE, Refiner, Shown, Step, at_scale
@@ -73,7 +74,7 @@ class LiveView:
         request = {**exposed.as_request(0, wanted.view.height), "film": self._film, "depth": False}
         place = wanted.left, wanted.low, wanted.view.width, wanted.view.height
         try:
-            step = Step(request, (backend_status.python(), exposed.portraits()))
+            step = Step(request, (backend_status.python(), {**exposed.portraits(), **inverse_view.beside(self._film)}))
         except GazeSplatError as error:
             self.refusal = error
             return
@@ -100,6 +101,19 @@ def _redrawer(engine: bpy.types.RenderEngine) -> Callable[[], None]:
                 alive.tag_redraw()
 
     return redraw
+
+
+def updater(engine: bpy.types.RenderEngine) -> Callable[[], None]:
+    """Return what makes Blender call ``view_update`` again; it does not keep the engine alive either."""
+    known = weakref.ref(engine)
+
+    def update() -> None:
+        alive = known()
+        with suppress(ReferenceError):
+            if alive is not None:
+                alive.tag_update()
+
+    return update
 
 
 class LiveViewport:
