@@ -113,7 +113,7 @@ for one in asked["portraits"]:
     matrix = np.array(one["matrix"])
     pose = Pose({side: EyePose(*values) for side, values in one["eyes"].items()})
     every.append(moved(pose_splats(splats, groups, rig, pose, (np.linalg.inv(matrix) @ eye)[:3]), matrix))
-mattes = {"Head": (0,), "Irises": (11, 12, 14, 21, 22, 24), "Scleras": (13, 23), "Lids": (15, 16, 17, 18, 25, 26, 27, 28)}
+mattes = {"Head": (0,), "Irises": (11, 12, 14, 21, 22, 24), "Scleras": (13, 23), "Lids": (15, 16, 17, 18, 19, 25, 26, 27, 28, 29)}
 frame = render(joined(every), camera, backend="reference", depth=True, mattes=mattes)
 np.savez(sys.argv[3], rgba=frame.rgba(), depth=frame.depth, **frame.mattes)
 """

@@ -82,6 +82,7 @@ class Worker:
             return
         if picture is not None:
             self._say(asked, started, picture, samples=len(header.get("rays") or [0]), final=True)
+        self._cancelled.discard(asked)
 
     def _say(self, asked: int, started: tuple[float, float], picture: Mapping[str, np.ndarray], **more: object) -> None:
         took = {"seconds": time.perf_counter() - started[0], "cpu_seconds": time.process_time() - started[1]}

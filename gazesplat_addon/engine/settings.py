@@ -21,7 +21,7 @@ class GazeSplatRenderSettings(bpy.types.PropertyGroup):
         description="Of a picture without blur. One shows the splats as they were fitted, at every pixel's centre; "
                     "more are spread over the film's filter")
     blur_samples: bpy.props.IntProperty(
-        name="Blur Samples", default=32, min=2, soft_max=256, max=4096,
+        name="Blur Samples", default=32, min=2, soft_max=256, max=1024,
         description="Of a picture with motion blur or depth of field: moments while the shutter is open, points on the lens")
 
 
