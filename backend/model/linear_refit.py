@@ -50,6 +50,7 @@ class View:
     """
 
     camera: Camera
+    pose: Pose
     carried: PosedSplats
     harmonics: np.ndarray | None
     target: np.ndarray
@@ -96,7 +97,7 @@ def make_views(splats: Splats, groups: np.ndarray | None, rig: PortraitRig | Non
             report(k / count, "Drawing what is to be matched")
         if id(pose) not in carried:
             carried[id(pose)] = pose_splats(unit, groups, rig or _NO_RIG, pose)
-        views.append(_view(splats, camera, carried[id(pose)], _harmonics(splats, groups, rig or _NO_RIG, pose, camera)))
+        views.append(_view(splats, camera, pose, carried[id(pose)], _harmonics(splats, groups, rig or _NO_RIG, pose, camera)))
     return views
 
 
@@ -138,9 +139,9 @@ def judge(views: Sequence[View], colours: np.ndarray, opacities: np.ndarray, thr
                     100.0 * float(np.mean(ratios)) if ratios else 0.0, psnr(float(np.mean(alphas))))
 
 
-def _view(splats: Splats, camera: Camera, carried: PosedSplats, harmonics: np.ndarray | None) -> View:
+def _view(splats: Splats, camera: Camera, pose: Pose, carried: PosedSplats, harmonics: np.ndarray | None) -> View:
     """Return a view whose target is the picture blended in display values, then decoded."""
-    view = View(camera, carried, harmonics, np.empty(0))
+    view = View(camera, pose, carried, harmonics, np.empty(0))
     display = replace(carried, colours=view.shown(splats.colours).astype(np.float32), opacities=splats.opacities * carried.opacities)
     return replace(view, target=exact_light(render(display, camera).rgba()))
 
