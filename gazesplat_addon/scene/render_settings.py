@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bpy
+from mathutils import Matrix
 
 from .. import compat
 from ..nodes.attributes import LINEAR
@@ -16,6 +17,7 @@ TRANSPARENT_BOUNCES = 256
 POINT_FILTER_WIDTH_PX = 0.01
 FILM_FILTER_WIDTH_PX = 1.5
 BLUR_SAMPLES = 32
+AT_REST = 1e-6              # of a matrix: an instance this near stands where the original does
 OWN_ENGINE = "GAZESPLAT"    # draws splats in their own colours and needs none of what the others need
 _SEEN_TYPES = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "GREASEPENCIL"}
 
@@ -64,6 +66,10 @@ def render_problems(scene: bpy.types.Scene) -> list[str]:
             problems.append("EEVEE needs sorted splats: set up the render again.")
         if len(roots) > 1:
             problems.append("EEVEE sorts every portrait as a whole: where portraits overlap, use Cycles.")
+        if _camera_blurs(scene):
+            problems.append("Depth of Field in EEVEE blurs splats by the depth of what lies behind them: use Cycles.")
+    problems += [f"{instance.name} is an instance of a portrait in another place, which would be drawn as seen from the original's: "
+                 "make instances real, or duplicate the portrait." for instance in _displaced_instances(scene)]
     mode = colour.colour_mode(scene)
     if mode is None:
         problems.append("The scene's colour settings do not fit its splats: set up the render again.")
@@ -132,5 +138,20 @@ def _shows_other_things(scene: bpy.types.Scene) -> bool:
 
 
 def _is_blurred(scene: bpy.types.Scene) -> bool:
+    return scene.render.use_motion_blur or _camera_blurs(scene)
+
+
+def _camera_blurs(scene: bpy.types.Scene) -> bool:
     camera = scene.camera.data if scene.camera is not None and scene.camera.type == "CAMERA" else None
-    return scene.render.use_motion_blur or (camera is not None and camera.dof.use_dof)
+    return camera is not None and camera.dof.use_dof
+
+
+def _displaced_instances(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """Return the collection instances that show splats elsewhere: the quads are made for the place of the carrier itself."""
+    return [o for o in scene.objects if o.instance_type == "COLLECTION" and o.instance_collection is not None and not o.hide_render
+            and any(store.is_root(one) for one in o.instance_collection.all_objects)
+            and not _is_at_rest(o.matrix_world @ Matrix.Translation(-o.instance_collection.instance_offset))]
+
+
+def _is_at_rest(matrix: Matrix) -> bool:
+    return all(abs(a - b) < AT_REST for row, still in zip(matrix, Matrix(), strict=True) for a, b in zip(row, still, strict=True))

@@ -42,6 +42,9 @@ def imagined_file(clean, room, monkeypatch, tmp_path):
     monkeypatch.setattr(room("gazesplat_addon.preferences"), "jobs_folder", lambda: tmp_path / "jobs")
     monkeypatch.setattr(reconstruction, "start", lambda photo, *, options, **asked: start(
         photo, kind="dummy", options={"portrait": str(made), "story": [{"do": "stage", "name": "look"}]}, **asked))
+    # The dummy makes whole portraits only; tests/blender/test_linear_refit_api.py runs the true refit.
+    monkeypatch.setattr(room("gazesplat_addon.linear_refit_job"), "refit",
+                        lambda portrait, *, wait, quality: {when: {"psnr_db": 40.0} for when in ("before", "after")})
     yield tmp_path
     shutil.rmtree(tmp_path / "jobs", ignore_errors=True)
 
