@@ -21,7 +21,7 @@ class GAZESPLAT_OT_live_follow(PortraitVerb, bpy.types.Operator):
     bl_idname = "gazesplat.live_follow"
     bl_label = "Follow Live"
 
-    what: bpy.props.EnumProperty(name="Follow", default="CURSOR", items=(
+    what: bpy.props.EnumProperty(name="Follow", default="CURSOR", description="What the eyes follow", items=(
         ("CURSOR", "Mouse", "The mouse cursor in the 3D view, as if it floated a little before the face"),
         ("VIEW", "You", "Where you look from: eye contact, also while you orbit"),
         ("OBJECT", "Active Object", "The active object, wherever it moves")))
