@@ -282,7 +282,12 @@ def command_lint(arguments: argparse.Namespace) -> int:
 
 
 def command_bench(arguments: argparse.Namespace) -> int:
-    """Run backend/bench/NAME.py in the backend's environment."""
+    """Run backend/bench/NAME.py in the backend's environment, or tests/bench/NAME.py in Blender's."""
+    in_blender = ROOT / "tests" / "bench" / f"{arguments.name}.py"
+    if in_blender.is_file():
+        blender = some_blender()
+        set_up([blender], arguments.j)
+        return subprocess.run([str(blender.python), str(in_blender), *arguments.arguments], check=False).returncode
     set_up([BACKEND, VIDEO], arguments.j)
     environment = dict(os.environ)
     if arguments.name == "engine":  # it compares with Blender's own engines
@@ -389,7 +394,7 @@ def _parser() -> argparse.ArgumentParser:
     lint = commands.add_parser("lint", help="check the style")
     lint.add_argument("--fix", action="store_true", help="mend what can be mended")
     bench = commands.add_parser("bench", help="run a benchmark: bench eyes --gt FOLDER")
-    bench.add_argument("name", help="a file in backend/bench/")
+    bench.add_argument("name", help="a file in backend/bench/ or tests/bench/")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, help="what the benchmark takes")
     gui = commands.add_parser("gui", help="open a Blender window with the extension in an empty profile")
     gui.add_argument("--blender", metavar="PATH", help="a windowed Blender (default: GAZESPLAT_BLENDER, then the PATH)")

@@ -16,42 +16,59 @@ _thread = ThreadPoolExecutor(1, thread_name_prefix="gazesplat-order")
 
 @dataclass(frozen=True)
 class Sortable:
-    """What sorting needs to know of one portrait: means (N, 3), which of them (K,) the rig moves, their groups (K,), the rigs."""
+    """What sorting needs to know of one portrait.
+
+    means    (N, 3) of all splats
+    moving   (K,) which of them the rig moves, ``groups`` (K,) of those, ``still`` (N - K,) the others
+    rigs     by side
+    """
 
     means: np.ndarray
     moving: np.ndarray
     groups: np.ndarray
+    still: np.ndarray
     rigs: Mapping[str, EyeRig]
 
-    def depths(self, eyes: Mapping[str, Sequence[float]], to_view: np.ndarray) -> np.ndarray:
-        """Return how far (N,) the posed splats lie in front of the view, in metres."""
-        axis, offset = -to_view[2, :3].astype(np.float32), np.float32(-to_view[2, 3])
-        depths = self.means @ axis + offset
-        if len(self.moving):
-            pose = Pose({side: EyePose(*values) for side, values in eyes.items()})
-            depths[self.moving] = posed_means(self.means[self.moving], self.groups, self.rigs, pose) @ axis + offset
-        return depths
+
+@dataclass(frozen=True)
+class Placed:
+    """A portrait to sort: its first cell, the pose of each eye, portrait -> view (4, 4)."""
+
+    splats: Sortable
+    first_cell: int
+    eyes: Mapping[str, Sequence[float]]
+    to_view: np.ndarray
+
+    def still_keys(self) -> np.ndarray:
+        """Return the keys of what no pose moves, unsorted."""
+        return _keys(self.splats.means[self.splats.still], self.to_view, self.first_cell + self.splats.still)
+
+    def moving_keys(self) -> np.ndarray:
+        """Return the keys of what the rig moves, as posed, unsorted."""
+        one, pose = self.splats, Pose({side: EyePose(*values) for side, values in self.eyes.items()})
+        means = posed_means(one.means[one.moving], one.groups, one.rigs, pose) if len(one.moving) else one.means[:0]
+        return _keys(means, self.to_view, self.first_cell + one.moving)
 
 
-def back_to_front(depths: np.ndarray) -> np.ndarray:
-    """Return indices (N,), farthest first; of equal depths the later one first, so that front to back is a stable sort.
+def _keys(means: np.ndarray, to_view: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Return depth and cell in one integer (N,): sorting those is several times as fast as an argsort.
 
-    Depth and index go into one integer: sorting those is several times as fast as an argsort. What lies behind the
-    view counts as depth 0: it is not drawn.
+    Of equal depths the later cell counts as farther, so that front to back is a stable sort. What lies behind the view has depth 0: it
+    is not drawn.
     """
-    keys = np.maximum(depths, 0.0).astype(np.float32).view(np.uint32).astype(np.uint64) << np.uint64(32)
-    keys |= np.arange(len(depths), dtype=np.uint64)
-    keys.sort()
-    return (keys[::-1] & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    depths = means @ -to_view[2, :3].astype(np.float32) - np.float32(to_view[2, 3])
+    return np.maximum(depths, 0.0).view(np.uint32).astype(np.uint64) << np.uint64(32) | cells.astype(np.uint64)
 
 
 @dataclass(frozen=True)
 class Order:
     """A drawing order and what it was made for."""
 
-    key: Hashable       # splats, view and pose
-    splats: Hashable    # an order of other splats must not be used
-    cells: np.ndarray   # (N,) float32: they go into a texture
+    key: Hashable            # splats, view and pose
+    splats: Hashable         # an order of other splats must not be used
+    cells: np.ndarray        # (N,) float32, farthest first: they go into a texture
+    still: Hashable          # splats and view
+    still_keys: np.ndarray   # sorted, for the next pose
 
 
 class Sorter:
@@ -71,24 +88,31 @@ class Sorter:
         """Whether a newer order waits to be used."""
         return self._running is not None and self._running.done()
 
-    def order(self, key: Hashable, splats: Hashable, portraits: Sequence[tuple], *, wait: bool = False) -> Order:
+    def order(self, view: Hashable, poses: Hashable, splats: Hashable, portraits: Sequence[Placed], *, wait: bool = False) -> Order:
         """Return the latest order for these splats, and have a newer one made if it is for another view or pose.
 
-        portraits    for each: Sortable, first cell, poses by side, portrait -> view (4, 4)
-        wait         make it here and now; so are the first of a view and the first of other splats
+        ``view``, ``poses`` and ``splats`` say what the portraits hold. With ``wait`` it is made here and now; so are the first order of a
+        view and the first of other splats.
         """
-        if self._running is not None and self._running.done():
+        if self.ready:
             self._latest, self._running = self._running.result(), None
+        key = view, poses, splats
         if self._latest is not None and self._latest.key == key:
             return self._latest
         if wait or self._latest is None or self._latest.splats != splats:
-            self._latest = _sorted(key, splats, portraits)
+            self._latest = _sorted(key, portraits, self._latest)
         elif self._running is None:
-            self._running = _thread.submit(_sorted, key, splats, portraits)
+            self._running = _thread.submit(_sorted, key, portraits, self._latest)
         return self._latest
 
 
-def _sorted(key: Hashable, splats: Hashable, portraits: Sequence[tuple]) -> Order:
-    depths = [one.depths(eyes, to_view) for one, _, eyes, to_view in portraits]
-    cells = np.concatenate([first + np.arange(len(d), dtype=np.float32) for (_, first, _, _), d in zip(portraits, depths, strict=True)])
-    return Order(key, splats, cells[back_to_front(np.concatenate(depths))])
+def _sorted(key: tuple, portraits: Sequence[Placed], before: Order | None) -> Order:
+    """Return a new order. From one pose to the next only the eyes are sorted, and put among the others."""
+    view, _, splats = key
+    if before is not None and before.still == (view, splats):
+        still = before.still_keys
+    else:
+        still = np.sort(np.concatenate([one.still_keys() for one in portraits]))
+    moving = np.sort(np.concatenate([one.moving_keys() for one in portraits]))
+    keys = np.insert(still, np.searchsorted(still, moving), moving)
+    return Order(key, splats, (keys[::-1] & np.uint64(0xFFFFFFFF)).astype(np.float32), (view, splats), still)

@@ -17,7 +17,7 @@ from gpu_extras.batch import batch_for_shader
 from ..rig.parts import SIDES
 from ..rig.sidecar import EyeRig
 from . import shaders
-from .order import Order, Sortable, Sorter
+from .order import Order, Placed, Sortable, Sorter
 from .traffic import COLUMNS, UniformBlock, draw, rows_of, splat_texture
 from .uniforms import View, portrait_uniforms
 
@@ -32,10 +32,11 @@ class HeldSplats:
         """Send arrays by the names of ``splat.arrays.Splats``, ``sh_rest`` where the degree is above 0, and ``groups``."""
         self.serial = next(_serials)
         groups = arrays["groups"]
-        moving = np.flatnonzero(np.isin(groups // 10, [SIDES[side] for side in rigs]))
+        moves = np.isin(groups // 10, [SIDES[side] for side in rigs])
+        moving = np.flatnonzero(moves)
         self.count = len(groups)
         self.rigs = dict(rigs)
-        self.sortable = Sortable(arrays["means"], moving, groups[moving], self.rigs)
+        self.sortable = Sortable(arrays["means"], moving, groups[moving], np.flatnonzero(~moves), self.rigs)
         rotations = arrays["rotations"] / np.linalg.norm(arrays["rotations"], axis=1, keepdims=True)
         rest = arrays.get("sh_rest")
         self.coefficients = 0 if rest is None else rest.shape[1]
@@ -58,11 +59,6 @@ class Shown:
     eyes: Mapping[str, Sequence[float]]
     settings: Mapping[str, float]
 
-    @property
-    def key(self) -> tuple:
-        """What the drawing order depends on, beside the view."""
-        return self.splats.serial, self.to_world.tobytes(), tuple((side, tuple(pose)) for side, pose in self.eyes.items())
-
 
 class Painter:
     """The passes of one view, and what they keep between frames."""
@@ -82,39 +78,42 @@ class Painter:
 
         With ``wait`` they are sorted before they are drawn, not beside it.
         """
-        firsts, rows = [], 0
-        for one in portraits:
-            firsts.append(rows * COLUMNS)
-            rows += rows_of(one.splats.count)
-        key = (view.from_world.tobytes(), tuple(one.key for one in portraits))
-        ids = tuple(one.splats.serial for one in portraits)
-        asked = [(one.splats.sortable, first, one.eyes, view.from_world @ one.to_world)
-                 for one, first in zip(portraits, firsts, strict=True)]
-        order = self.sorter.order(key, ids, asked, wait=wait)
+        firsts, rows = _cells(portraits)
+        buffers = self.prepare(view, portraits, scene_linear=scene_linear, wait=wait)
+        self._project(portraits, buffers, firsts, rows)
+        self._blend(view, len(self._order[0].cells), portraits[0].settings.get("alpha_cap", 0.99))
+
+    def prepare(self, view: View, portraits: Sequence[Shown], *, scene_linear: bool = False,
+                wait: bool = False) -> list[gpu.types.GPUUniformBuf]:
+        """Send what a change of pose or view changes, and return the uniforms of each portrait."""
+        firsts, _ = _cells(portraits)
+        placed = [Placed(one.splats.sortable, first, one.eyes, view.from_world @ one.to_world)
+                  for one, first in zip(portraits, firsts, strict=True)]
+        order = self.sorter.order(tuple(one.to_view.tobytes() for one in placed),
+                                  tuple((side, tuple(pose)) for one in portraits for side, pose in one.eyes.items()),
+                                  tuple(one.splats.serial for one in portraits), placed, wait=wait)
         if self._order is None or self._order[0] is not order:
             self._order = order, splat_texture(order.cells[:, None], "R32F")
-        self._project(view, portraits, firsts, rows, scene_linear)
-        self._blend(view, len(order.cells), portraits[0].settings.get("alpha_cap", 0.99))
+        while len(self._blocks) < len(portraits):
+            self._blocks.append(UniformBlock())
+        return [block.write(portrait_uniforms(one.splats.rigs, one.eyes, one.to_world, view, first_cell=first, count=one.splats.count,
+                                              coefficients=one.splats.coefficients, scene_linear=scene_linear, settings=one.settings))
+                for one, first, block in zip(portraits, firsts, self._blocks, strict=False)]
 
-    def _project(self, view: View, portraits: Sequence[Shown], firsts: list[int], rows: int, scene_linear: bool) -> None:
+    def _project(self, portraits: Sequence[Shown], buffers: Sequence[gpu.types.GPUUniformBuf], firsts: Sequence[int], rows: int) -> None:
         if not self.projected or self.projected[0].height < rows:
             self.projected = [gpu.types.GPUTexture((COLUMNS, rows), format="RGBA32F") for _ in range(3)]
             self._project_target = gpu.types.GPUFrameBuffer(color_slots=self.projected)
-        while len(self._blocks) < len(portraits):
-            self._blocks.append(UniformBlock())
         shader = shaders.project_shader()
         gpu.state.blend_set("NONE")
         gpu.state.depth_test_set("NONE")
         with self._project_target.bind():
-            for one, first, block in zip(portraits, firsts, self._blocks, strict=False):
-                held = one.splats
-                values = portrait_uniforms(held.rigs, one.eyes, one.to_world, view, first_cell=first, count=held.count,
-                                           coefficients=held.coefficients, scene_linear=scene_linear, settings=one.settings)
+            for one, first, buffer in zip(portraits, firsts, buffers, strict=True):
                 shader.bind()
-                shader.uniform_block("portrait", block.write(values))
-                for name, texture in held.textures.items():
+                shader.uniform_block("portrait", buffer)
+                for name, texture in one.splats.textures.items():
                     shader.uniform_sampler(name, texture)
-                self._project_target.viewport_set(0, first // COLUMNS, COLUMNS, rows_of(held.count))
+                gpu.state.viewport_set(0, first // COLUMNS, COLUMNS, rows_of(one.splats.count))
                 draw(screen_triangle(shader), shader)
 
     def _blend(self, view: View, total: int, alpha_cap: float) -> None:
@@ -136,6 +135,12 @@ class Painter:
             shader.uniform_int("total", total)
             draw(_quads(shader), shader, -(-total // shaders.QUADS))
             gpu.state.blend_set("NONE")
+
+
+def _cells(portraits: Sequence[Shown]) -> tuple[list[int], int]:
+    """Return each portrait's first cell, at the beginning of a row, and how many rows all take."""
+    rows = [rows_of(one.splats.count) for one in portraits]
+    return [COLUMNS * sum(rows[:k]) for k in range(len(rows))], sum(rows)
 
 
 _batches: dict[str, gpu.types.GPUBatch] = {}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The live display's drawing order: right, stable, for posed splats, and never of other splats."""
+from __future__ import annotations
+
+import numpy as np
+
+from gazesplat.gazesplat_addon.rig.pose import EyePose, Pose, pose_splats, posed_means
+from gazesplat.gazesplat_addon.viewport.order import Placed, Sortable, Sorter
+from tests.synthetic import synthetic_portrait
+
+EYES = {"left": (14.0, -8.0, 0.9, 1.3), "right": (-9.0, 7.0, 0.4, 0.7)}
+AT_REST = {side: (0.0, 0.0, 0.0, 1.0) for side in EYES}
+TO_VIEW = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, -1.0, 0.0, -0.6], [0.0, 0.0, 0.0, 1.0]])
+
+
+def sortable(means, groups, rigs) -> Sortable:
+    moves = groups > 0
+    return Sortable(means, np.flatnonzero(moves), groups[moves], np.flatnonzero(~moves), rigs)
+
+
+def expected(means: np.ndarray) -> np.ndarray:
+    """Farthest first; of equal depths the later one first."""
+    return np.argsort(means @ -TO_VIEW[2, :3].astype(np.float32) - np.float32(TO_VIEW[2, 3]), kind="stable")[::-1]
+
+
+def test_posed_means_are_those_of_the_posed_splats():
+    splats, groups, rig = synthetic_portrait(head_count=50)
+    pose = Pose({side: EyePose(*values) for side, values in EYES.items()})
+    np.testing.assert_array_equal(posed_means(splats.means, groups, rig.eyes, pose), pose_splats(splats, groups, rig, pose).means)
+
+
+def test_order_is_a_stable_sort_of_the_posed_splats():
+    splats, groups, rig = synthetic_portrait(head_count=4000)
+    one, sorter = sortable(splats.means, groups, rig.eyes), Sorter()
+    for name, eyes in (("rest", AT_REST), ("posed", EYES)):   # the second reuses what does not move
+        order = sorter.order("view", name, "splats", [Placed(one, 0, eyes, TO_VIEW)], wait=True)
+        pose = Pose({side: EyePose(*values) for side, values in eyes.items()})
+        np.testing.assert_array_equal(order.cells, expected(posed_means(splats.means, groups, rig.eyes, pose)))
+
+
+def test_two_portraits_share_one_order():
+    rng = np.random.default_rng(0)
+    means = [rng.normal(0.0, 0.05, (count, 3)).astype(np.float32) for count in (500, 300)]
+    placed = [Placed(sortable(m, np.zeros(len(m), np.uint8), {}), first, {}, TO_VIEW) for m, first in zip(means, (0, 1024), strict=True)]
+    cells = Sorter().order("view", "pose", "both", placed).cells
+    names = np.concatenate([np.arange(500), 1024 + np.arange(300)])
+    np.testing.assert_array_equal(cells, names[expected(np.concatenate(means))])
+
+
+def test_old_order_serves_until_the_new_one_is_made_but_never_for_other_splats():
+    splats, groups, rig = synthetic_portrait(head_count=2000)
+    placed, sorter = [Placed(sortable(splats.means, groups, rig.eyes), 0, EYES, TO_VIEW)], Sorter()
+    first = sorter.order("view", "pose", "splats", placed)
+    assert sorter.order("other view", "pose", "splats", placed) is first and sorter.busy
+    while (newer := sorter.order("other view", "pose", "splats", placed)) is first:
+        pass
+    assert newer.key[0] == "other view" and not sorter.busy
+    assert sorter.order("other view", "pose", "other splats", placed).splats == "other splats"
