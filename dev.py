@@ -181,7 +181,7 @@ def command_test(arguments: argparse.Namespace) -> int:
     if not blenders and not arguments.fast:
         some_blender()
     set_up([BACKEND, *blenders, *([] if arguments.fast else [VIDEO])], arguments.j)
-    runs = [(BACKEND, ["unit"] if arguments.fast else ["unit", "backend"])]
+    runs = [(BACKEND, ["unit"] if arguments.fast else ["unit", "backend", "gui"])]
     # The pure rooms run inside Blender too, with its older numpy.
     runs += [(one, ["unit", "blender", "golden", "e2e"]) for one in reversed(blenders)]
     passed = failed = skipped = 0

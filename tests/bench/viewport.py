@@ -143,11 +143,11 @@ def node_display(count: int) -> dict:
 def as_text(report: dict) -> str:
     """Return the report as a table."""
     lines = [f"one change of gaze, processor milliseconds; load {report['load']:.1f}; {report['renderer']}",
-             f"{'':28}{'live':>10}{'all again':>11}{'ratio':>8}{'live kB':>9}{'all kB':>9}{'ratio':>8}{'main thread':>13}{'draw calls':>12}"]
+             f"{'':28}{'live':>10}{'all again':>11}{'ratio':>8}{'live kB':>9}{'all kB':>9}{'ratio':>8}{'main thread':>13}{'draws':>7}"]
     for case in report["gaze"]:
         cpu, again, sent, all_sent = (case[key] for key in ("live_cpu_ms", "all_again_cpu_ms", "live_bytes", "all_again_bytes"))
         lines.append(f"{case['splats']:>8} splats, SH {case['sh_degree']:<11}{cpu:10.1f}{again:11.1f}{again / cpu:8.0f}{sent / 1e3:9.0f}"
-                     f"{all_sent / 1e3:9.0f}{all_sent / sent:8.0f}{case['live_main_thread_cpu_ms']:13.2f}{case['draw_calls']:12}")
+                     f"{all_sent / 1e3:9.0f}{all_sent / sent:8.0f}{case['live_main_thread_cpu_ms']:13.2f}{case['draw_calls']:7}")
     nodes = report["nodes"]
     lines.append(f"node display: exact quads {nodes['exact_cpu_ms']:.0f}, squares {nodes['squares_cpu_ms']:.0f}, at rest "
                  f"{nodes['resting_cpu_ms']:.2f}")
