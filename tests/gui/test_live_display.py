@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The live display in a real window: the viewport's pixels are those of the readable reference, in every shading mode.
 
-The environment variable GAZESPLAT_BLENDER names the executable of a windowed Blender.
+The environment variable GAZESPLAT_GUI_BLENDER names the executable of a windowed Blender.
 """
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ STEP = 1.0 / 255.0
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory) -> tuple[Path, Path, dict]:
     """(portrait's folder, folder of pictures, report) of one run in a window."""
-    if not os.environ.get("GAZESPLAT_BLENDER"):
-        pytest.skip("GAZESPLAT_BLENDER names no windowed Blender")
+    program = os.environ.get("GAZESPLAT_GUI_BLENDER")
+    if not program:
+        pytest.skip("GAZESPLAT_GUI_BLENDER names no Blender that opens a window on a virtual screen")
     out = tmp_path_factory.mktemp("window")
     portrait = write_portrait(out / "Mara", head_count=4000, sh_degree=1)
     environment = {**os.environ, "GAZESPLAT_GUI_OUT": str(out), "GAZESPLAT_GUI_PORTRAIT": str(portrait)}
-    command = [sys.executable, str(ROOT / "dev.py"), "gui", "--script", str(SCRIPT)]
+    command = [sys.executable, str(ROOT / "dev.py"), "gui", "--blender", program, "--script", str(SCRIPT)]
     subprocess.run(command, env=environment, check=True, timeout=600, stdin=subprocess.DEVNULL)
     report = json.loads((out / "report.json").read_text("utf-8"))
     assert "traceback" not in report, report["traceback"]
