@@ -262,6 +262,13 @@ def measure_limbus(grey: np.ndarray, eyes: dict[str, EyeContour]) -> dict[str, E
     Each arc's profile crosses the middle between iris and sclera at a radius; differences between an eye's two arcs
     move its centre, the mean over all arcs is the radius of both.
     """
+    # Twice: what counts as iris and as sclera is told by the radius.
+    for _ in range(2):
+        eyes = _nearer_limbus(grey, eyes)
+    return {side: replace(eye, radius_px=WHITE_BEGINS * eye.radius_px) for side, eye in eyes.items()}
+
+
+def _nearer_limbus(grey: np.ndarray, eyes: dict[str, EyeContour]) -> dict[str, EyeContour]:
     radii, moved = [], {}
     for side, eye in eyes.items():
         arcs = {sign: _limbus_radius(grey, eye, sign) for sign in (-1.0, 1.0)}
@@ -271,7 +278,7 @@ def measure_limbus(grey: np.ndarray, eyes: dict[str, EyeContour]) -> dict[str, E
         moved[side] = eye.iris_px + shift * eye.lids.along
     if not radii:
         return eyes
-    return {side: replace(eye, iris_px=moved[side], radius_px=WHITE_BEGINS * float(np.mean(radii))) for side, eye in eyes.items()}
+    return {side: replace(eye, iris_px=moved[side], radius_px=float(np.mean(radii))) for side, eye in eyes.items()}
 
 
 def _limbus_radius(grey: np.ndarray, eye: EyeContour, sign: float) -> float | None:
@@ -282,12 +289,13 @@ def _limbus_radius(grey: np.ndarray, eye: EyeContour, sign: float) -> float | No
     centre = eye.lids.to_local(eye.iris_px)
     local = centre + share[:, None, None] * r * np.stack([sign * np.cos(angle), np.sin(angle)], 1)
     x, y = local[..., 0], local[..., 1]
-    clear = (y < eye.lids.upper_at(x) - 0.12 * r) & (y > eye.lids.lower_at(x) + 0.12 * r) & (x > 0.1 * r) & (x < eye.lids.width_px - 0.1 * r)
-    whole = clear[share < 1.15].all(0)
+    clear = (y < eye.lids.upper_at(x) - 0.12 * r) & (y > eye.lids.lower_at(x) + 0.12 * r)
+    clear &= (x > 0.1 * r) & (x < eye.lids.width_px - 0.1 * r)
+    whole = clear[share < 1.18].all(0)
     if whole.sum() < 5:
         return None
     light = sample(grey, eye.lids.to_image(local[:, whole]).reshape(-1, 2)).reshape(len(share), -1).mean(1)
-    iris, sclera = light[share < 0.97].min(), np.median(light[(share > 1.08) & (share < 1.15)])
+    iris, sclera = light[share < 0.97].min(), np.median(light[(share > 1.1) & (share < 1.18)])
     if sclera - iris < _LEAST_LIMBUS_STEP:
         return None
     start = int(np.argmin(np.where(share < 0.97, light, np.inf)))

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read off eyes in a photo: the iris' size and place, and where the person looks, on drawn eyes whose truth is known."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from gazesplat.backend.eyes.contour import WHITE_BEGINS, EyeContour, LidContour, measure_limbus
+from gazesplat.backend.eyes.gaze import estimate_rest_gaze
+from gazesplat.backend.model.scan import EyeRuler
+
+RADIUS_PX = 12.0
+CENTRES = {"right": np.array([60.3, 50.2]), "left": np.array([160.6, 49.9])}
+
+
+def lid_contour(side: str, shift_px: float = 0.0) -> LidContour:
+    """An opening of four iris radii whose middle lies at the iris of a look straight ahead."""
+    outward = 1.0 if side == "left" else -1.0
+    inner = CENTRES[side] - np.array([outward * 2.0 * RADIUS_PX + shift_px, 0.0])
+    margin = np.array([0.9 * RADIUS_PX, 0.0, 0.0, 0.0, 0.0])
+    return LidContour(inner, np.array([outward, 0.0]), np.array([0.0, -1.0]), 4.0 * RADIUS_PX, margin, -margin)
+
+
+def drawn_eyes(blur_px: float) -> np.ndarray:
+    """Two irises with a ring and blurred rims on white, (H, W) float32."""
+    y, x = np.mgrid[:100, :220] + 0.5
+    light = np.full(x.shape, 0.8)
+    for centre in CENTRES.values():
+        rho = np.hypot(x - centre[0], y - centre[1])
+        inside = np.clip(0.5 - (rho - RADIUS_PX) / (2.0 * blur_px), 0.0, 1.0)
+        light = light * (1.0 - inside) + (0.35 - 0.1 * (rho > 0.8 * RADIUS_PX)) * inside
+    return light.astype(np.float32)
+
+
+@pytest.mark.parametrize("blur_px", [0.7, 1.5])
+@pytest.mark.parametrize("guess", [0.97, 1.03])
+def test_the_limbus_is_found_within_a_hundredth(blur_px, guess):
+    eyes = {side: EyeContour(lid_contour(side), centre + [0.3, 0.0], guess * RADIUS_PX, 0.4) for side, centre in CENTRES.items()}
+    found = measure_limbus(drawn_eyes(blur_px), eyes)
+    for side, eye in found.items():
+        assert eye.radius_px / WHITE_BEGINS == pytest.approx(RADIUS_PX, rel=0.01)
+        assert eye.iris_px[0] == pytest.approx(CENTRES[side][0], abs=0.12)
+    assert found["left"].radius_px == found["right"].radius_px
+
+
+def test_an_iris_without_an_edge_stays_where_it_was():
+    eyes = {side: EyeContour(lid_contour(side), centre, RADIUS_PX, 0.4) for side, centre in CENTRES.items()}
+    for side, eye in measure_limbus(np.full((100, 220), 0.4, np.float32), eyes).items():
+        assert np.array_equal(eye.iris_px, CENTRES[side])
+        assert eye.radius_px == pytest.approx(RADIUS_PX, rel=0.02)
+
+
+@dataclass
+class Looking:
+    """As much of a FaceScan as the gaze estimate reads: a camera straight in front, eyes turned by ``yaw_deg``."""
+
+    yaw_deg: float
+    scores: float = 0.0
+    fx: float = 1220.0
+    ruler: EyeRuler = EyeRuler()
+
+    @property
+    def blendshapes(self) -> dict[str, float]:
+        return {"eyeLookOutLeft": self.scores, "eyeLookInRight": self.scores, "eyeLookInLeft": 0.0, "eyeLookOutRight": 0.0}
+
+    @property
+    def eyes(self) -> dict[str, EyeContour]:
+        travel = self.ruler.lever_yaw_m * np.sin(np.radians(self.yaw_deg)) / (0.5 * self.ruler.iris_diameter_m) * RADIUS_PX
+        return {side: EyeContour(lid_contour(side), centre + [travel, 0.0], RADIUS_PX, 0.4) for side, centre in CENTRES.items()}
+
+    def rays(self, pixels: np.ndarray) -> np.ndarray:
+        x, y = (pixels[..., 0] - 110.0) / self.fx, (pixels[..., 1] - 50.0) / self.fx
+        return np.stack([x, y, np.ones_like(x)], -1)
+
+    def to_portrait(self, points: np.ndarray) -> np.ndarray:
+        return np.stack([points[..., 0], points[..., 2] - 0.6, -points[..., 1]], -1)
+
+
+def test_a_look_into_the_lens_is_taken_for_one():
+    assert estimate_rest_gaze(Looking(0.0)) is None
+    assert estimate_rest_gaze(Looking(3.0, scores=0.1)) is None
+
+
+@pytest.mark.parametrize("yaw", [-20.0, -9.0, 9.0, 20.0])
+def test_an_averted_gaze_is_noticed(yaw):
+    found = estimate_rest_gaze(Looking(yaw, scores=yaw / 27.0))
+    assert found is not None
+    assert found[0] == pytest.approx(yaw, abs=1.0)
