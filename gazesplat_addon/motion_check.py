@@ -142,6 +142,8 @@ def _slip(portrait: Portrait, depsgraph: bpy.types.Depsgraph, side: str, rest: M
     sideways, up, down = limits
     free = abs(yaw) < sideways - 1e-3 and -down + 1e-3 < pitch < up - 1e-3
     frame = head.matrix_world @ rest
+    if abs(frame.to_3x3().determinant()) < 1e-15:   # scaled to nothing: there is no direction to look in
+        return None, False
     nasal = -1.0 if side == "left" else 1.0
     dip = 0.7071 * root["life"] * root["life_gaze_dip"]
     sent = (root["gaze_yaw"] + root["life"] * root["life_gaze_yaw"] + nasal * dip,
