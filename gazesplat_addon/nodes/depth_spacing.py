@@ -12,11 +12,11 @@ import bpy
 from .builder import Builder, Value
 from .library import ensure_group
 
-VERSION = 1
+VERSION = 2
 # More splats than this leave less room than a step between them: then their order is worth more than the distance.
 CROWD = 250_000.0
-# A third pass changes nothing that a picture shows.
-PASSES = 2
+# A third pass changes nothing that a picture shows, but in a crowd, where one run ends in the next: a million splats go from 64 to 80 dB.
+PASSES, CROWD_PASSES = 2, 8
 
 
 def depth_spacing_group() -> bpy.types.NodeTree:
@@ -41,11 +41,21 @@ def _build(b: Builder) -> None:
     points = b.node("GeometryNodeSortElements", points, None, None, kept["depth"], domain="POINT")
     shift = None
     for _ in range(PASSES):
-        room = _room(b, kept["depth"], shift, kept["step"])
-        points, captured = b.capture(points, shift=("FLOAT", room if shift is None else shift + room))
-        shift = captured["shift"]
+        points, shift = _spread(b, points, kept, shift)
+    crowded, crowded_shift = points, shift
+    for _ in range(CROWD_PASSES - PASSES):
+        crowded, crowded_shift = _spread(b, crowded, kept, crowded_shift)
+    points = b.switch(count > int(CROWD), crowded, points, "GEOMETRY")
+    shift = b.switch(count > int(CROWD), crowded_shift, shift, "FLOAT")
     points = b.node("GeometryNodeSortElements", points, None, None, kept["place"], domain="POINT")
     b.finish({"Geometry": points, "Shift": shift})
+
+
+def _spread(b: Builder, points: Value, kept: dict[str, Value], shift: Value | None) -> tuple[Value, Value]:
+    """Return the points after one pass, and by how much each has gone back so far."""
+    room = _room(b, kept["depth"], shift, kept["step"])
+    points, captured = b.capture(points, shift=("FLOAT", room if shift is None else shift + room))
+    return points, captured["shift"]
 
 
 def _room(b: Builder, depth: Value, shift: Value | None, step: Value) -> Value:
