@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gazesplat.backend.bench import refit as bench
 from gazesplat.backend.contract import paths, result
 from gazesplat.backend.contract.inputs import copy_splats
 from gazesplat.backend.contract.job import JobSpec, write_job
@@ -141,3 +142,13 @@ def test_the_command_refits_any_splat(tmp_path, root):
     assert sorted(one.name for one in tmp_path.iterdir()) == ["linear.ply", "scan.linear.npz", "scan.ply"]
     refused = main("refit", tmp_path / "scan.ply", "--out", tmp_path / "scan.ply")
     assert refused.returncode == FAILED and "bad-output" in refused.stderr
+
+
+def test_the_benchmark_measures_what_it_says(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "SIZE_PX", SIZE_PX)
+    folder = write_portrait(tmp_path / "mara", head_count=800)
+    assert bench.main([str(folder), "--quality", "draft", "--json", str(tmp_path / "figures.json")]) == 0
+    rows = json.loads((tmp_path / "figures.json").read_text())["portraits"]["mara"]["views"]
+    assert set(rows) == {"fitted", "between", "between, head", "between, eyes posed", "between, eyes closing"}
+    assert all(row["after"]["psnr_db"] > row["before"]["psnr_db"] for row in rows.values())
+    assert "between, eyes closing" in capsys.readouterr().out
