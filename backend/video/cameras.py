@@ -7,6 +7,7 @@ when the head keeps still and the camera moves; the face's landmarks work when t
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def find_cameras(frames: Frames, known: np.ndarray, work: Path, ruler: EyeRuler,
         _check_parallax(by_face, frames, work)
     best = _best_sfm(frames, known, work, context, ordered=ordered)
     if best is None:
-        best = by_face
+        best = by_face and _by_face(frames, known, ordered, lambda: context.progress(0.95, "Following the head"))
         if best is None or best.doubts:
             why = best.doubts[0] if best else "too few frames show the face"
             raise GazeSplatError("no-cameras", f"It cannot be found out where the camera stood: {why}.",
@@ -91,8 +92,12 @@ def _best_sfm(frames: Frames, known: np.ndarray, work: Path, context: JobContext
     return believed.get(SFM_SCENE) or believed.get(SFM_HEAD)
 
 
-def _by_face(frames: Frames, known: np.ndarray, ordered: bool) -> Attempt | None:
-    return _judged(face_poses(frames), frames, known, ordered=ordered) if frames.with_face.sum() >= FEWEST_FACES else None
+def _by_face(frames: Frames, known: np.ndarray, ordered: bool, follow: Callable[[], None] | None = None) -> Attempt | None:
+    """Return the face's own poses, or None with too few faces. ``follow``: follow points of the head too, and report with this."""
+    if frames.with_face.sum() < FEWEST_FACES:
+        return None
+    poses = face_poses(frames, with_tracks=True, report=follow) if follow else face_poses(frames)
+    return _judged(poses, frames, known, ordered=ordered)
 
 
 def _judged(poses: Poses, frames: Frames, known: np.ndarray, *, ordered: bool) -> Attempt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from ..context import JobContext
@@ -16,14 +17,20 @@ from ..model.landmarks import Face, FaceReader
 FEWEST_WITH_FACE, MOST_WITH_OTHERS = 0.1, 0.2
 # Of open eyes' lid gap (over the iris' diameter), as face_checks has it: shut below the one, wide at the other.
 _SHUT_GAP, _OPEN_GAP = 0.15, 0.6
+# People who take turns wear different things: colours this far (CIE a, b) from the usual, in this share of the frames.
+_OTHER_CLOTHES, MOST_CHANGED = 15.0, 0.25
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The followed face in one picture, and how many others were large enough to be meant."""
+    """The followed face in one picture, and how many others were large enough to be meant.
+
+    clothes_ab  (2,) CIE a and b of what is worn below the chin, NaN when that lies outside the picture
+    """
 
     face: Face
     others: int
+    clothes_ab: np.ndarray
 
 
 class Readable(Protocol):
@@ -51,7 +58,7 @@ def read_faces(pictures: list[Readable], reader: FaceReader, context: JobContext
             continue
         face = max(found, key=lambda one: one.size_px) if last is None else min(found, key=lambda one: _unlike(one, last))
         rivals = [one for one in found if one is not face and one.size_px > OTHER_FACE_SHARE * face.size_px]
-        picture.reading = Reading(face, len(rivals))
+        picture.reading = Reading(face, len(rivals), _clothes(pixels, face))
         last = face
     _check(pictures)
 
@@ -68,13 +75,27 @@ def _unlike(face: Face, last: Face) -> float:
     return float(moved + abs(np.log(face.size_px / last.size_px)))
 
 
+def _clothes(pixels: np.ndarray, face: Face) -> np.ndarray:
+    """Return the usual a and b (2,) of a patch as wide as the face, a neck's length below it."""
+    x, y = face.centre_px
+    half = face.size_px / 2
+    left, top, right, bottom = (int(v) for v in (x - half, y + 1.7 * half, x + half, y + 2.8 * half))
+    patch = pixels[max(top, 0):max(bottom, 0), max(left, 0):max(right, 0)]
+    if patch.shape[0] < half / 4 or patch.shape[1] < half / 2:
+        return np.full(2, np.nan)
+    return np.median(cv2.cvtColor(patch.astype(np.float32) / np.float32(255.0), cv2.COLOR_RGB2LAB)[..., 1:].reshape(-1, 2), axis=0)
+
+
 def _check(pictures: list[Readable]) -> None:
     readings = [picture.reading for picture in pictures if picture.reading is not None]
     if len(readings) < max(2, FEWEST_WITH_FACE * len(pictures)):
         raise GazeSplatError("no-face", f"A face is found in only {len(readings)} of {len(pictures)} pictures of the clip.",
                              "Film one face from the front and both sides, upright and in even light.")
     crowded = sum(reading.others > 0 for reading in readings)
-    if crowded > MOST_WITH_OTHERS * len(readings):
+    clothes = np.array([reading.clothes_ab for reading in readings])
+    clothes = clothes[np.isfinite(clothes[:, 0])]
+    changed = np.linalg.norm(clothes - np.median(clothes, axis=0), axis=1) > _OTHER_CLOTHES if len(clothes) else np.zeros(1)
+    if crowded > MOST_WITH_OTHERS * len(readings) or changed.mean() > MOST_CHANGED:
         raise GazeSplatError("several-faces", "There are several people in the clip.", "Film one person alone.")
     size = float(np.median([reading.face.size_px for reading in readings]))
     if size < SMALLEST_FACE_PX:

@@ -144,9 +144,12 @@ def test_a_folder_is_read_in_natural_order_and_odd_ones_are_named(tmp_path, told
 
 def test_nobody_and_a_crowd_are_refused():
     face = SimpleNamespace(size_px=200.0)
-    nobody = [SimpleNamespace(reading=Reading(face, 0) if i == 0 else None) for i in range(30)]
-    crowd = [SimpleNamespace(reading=Reading(face, int(i % 2))) for i in range(30)]
-    for pictures, code in ((nobody, "no-face"), (crowd, "several-faces")):
+    blue = np.array([5.0, -30.0])
+    nobody = [SimpleNamespace(reading=Reading(face, 0, blue) if i == 0 else None) for i in range(30)]
+    crowd = [SimpleNamespace(reading=Reading(face, int(i % 2), blue)) for i in range(30)]
+    turns = [SimpleNamespace(reading=Reading(face, 0, blue if i < 18 else -blue)) for i in range(30)]
+    _check([SimpleNamespace(reading=Reading(face, 0, blue + i % 5)) for i in range(30)])
+    for pictures, code in ((nobody, "no-face"), (crowd, "several-faces"), (turns, "several-faces")):
         with pytest.raises(GazeSplatError) as caught:
             _check(pictures)
         assert caught.value.code == code
