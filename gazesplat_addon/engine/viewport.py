@@ -140,5 +140,7 @@ class LiveViewport:
 
     def __del__(self) -> None:
         """Blender's sign that the viewport has left Rendered mode."""
-        if self.live is not None:
-            self.live.refiner.close()
+        # Blender may have taken its side away already, and then refuses every attribute asked for in the usual way.
+        live = object.__getattribute__(self, "__dict__").get("live")
+        if live is not None:
+            live.refiner.close()
