@@ -7,6 +7,7 @@ says so once, and brings the node display back.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 import bpy
@@ -24,6 +25,8 @@ from .uniforms import View
 
 # A sort takes some 10 ms: look that often whether one is done, and draw again.
 SORTED_CHECK_S = 0.01
+# So long after its last frame a viewport render is taken to be over: its operator may linger.
+RENDER_CHECK_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class LiveDisplay:
         self.portraits = LivePortraits()
         self._painters: dict[int, Painter] = {}
         self._handle: object | None = None
+        self._awake_for_render, self._last_frame_s = False, 0.0
 
     @property
     def active(self) -> bool:
@@ -57,13 +61,14 @@ class LiveDisplay:
             bpy.types.SpaceView3D.draw_handler_remove(self._handle, "WINDOW")
             self._handle = None
             self.forget()
-        resting.settle(self.active)
+        if not self._awake_for_render:
+            resting.settle(self.active)
         redraw_viewports()
 
     def close(self) -> None:
         """Leave no trace."""
         self.on = False
-        for timer in (_settle, _redraw_when_sorted):
+        for timer in (_settle, _redraw_when_sorted, _rest_after_render):
             if bpy.app.timers.is_registered(timer):
                 bpy.app.timers.unregister(timer)
         self.settle()
@@ -88,8 +93,23 @@ class LiveDisplay:
                 self.portraits.mesh_changed(changed)
             elif isinstance(changed, bpy.types.Object) and changed.get(store.PART_KEY) == store.SPLATS:
                 modifier = carriers.display_modifier(changed)
-                if modifier is not None and resting.needs_settling(modifier, self.active):
+                if modifier is not None and not self._awake_for_render and resting.needs_settling(modifier, self.active):
                     soon(_settle)
+
+    def frame_begins(self) -> None:
+        """Wake the node displays for View > Render Viewport Animation, whose frames no add-on can draw into."""
+        if self.active and _viewport_is_rendered():
+            resting.settle(False)
+            self._awake_for_render, self._last_frame_s = True, time.monotonic()
+            soon(_rest_after_render, RENDER_CHECK_S)
+
+    def render_ended(self) -> bool:
+        """Let them rest again if no frame has begun for a while; return whether they do. A frame that takes longer wakes them again."""
+        if time.monotonic() - self._last_frame_s < RENDER_CHECK_S:
+            return False
+        self._awake_for_render = False
+        self.settle()
+        return True
 
     def file_changed(self) -> None:
         """Another file, or another state of this one by undo: everything is read again."""
@@ -136,13 +156,11 @@ class LiveDisplay:
             return
         left, bottom, width, height = gpu.state.viewport_get()
         view = View(np.array(gpu.matrix.get_model_view_matrix()), np.array(gpu.matrix.get_projection_matrix()), width, height)
-        # A viewport render has a size of its own, and its frames are to be right at once.
-        is_picture = (width, height) != (region.width, region.height)
         key = region.as_pointer()
         if key not in self._painters:
             self._painters[key] = Painter()
         one = self._painters[key]
-        one.paint(view, [portrait.shown for portrait in seen], scene_linear=seen[0].scene_linear, wait=is_picture)
+        one.paint(view, [portrait.shown for portrait in seen], scene_linear=seen[0].scene_linear)
         # Without overlays EEVEE and Cycles leave no depth here that one could stand behind.
         has_depth = space.overlay.show_overlays or space.shading.type in {"WIREFRAME", "SOLID"}
         composite(one, view, (left, bottom), scene_linear=seen[0].scene_linear, depth_test=has_depth)
@@ -186,6 +204,14 @@ def soon(function: Callable[[], float | None], delay_s: float = 0.0) -> None:
 
 def _settle() -> None:
     display.settle()
+
+
+def _viewport_is_rendered() -> bool:
+    return any(one.bl_idname == "RENDER_OT_opengl" for window in bpy.context.window_manager.windows for one in window.modal_operators)
+
+
+def _rest_after_render() -> float | None:
+    return None if display.render_ended() else RENDER_CHECK_S
 
 
 def redraw_viewports() -> None:

@@ -26,13 +26,19 @@ def unregister() -> None:
 
 def _listeners() -> list[tuple[list, object]]:
     on = bpy.app.handlers
-    return [(on.depsgraph_update_post, _depsgraph_changed), (on.frame_change_post, _depsgraph_changed), (on.load_post, _file_changed),
+    return [(on.depsgraph_update_post, _depsgraph_changed), (on.frame_change_pre, _frame_begins),
+            (on.frame_change_post, _depsgraph_changed), (on.load_post, _file_changed),
             (on.undo_post, _file_changed), (on.redo_post, _file_changed), (on.save_pre, _before_saving), (on.save_post, _after_saving)]
 
 
 @bpy.app.handlers.persistent
 def _depsgraph_changed(_scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     display.depsgraph_changed(depsgraph)
+
+
+@bpy.app.handlers.persistent
+def _frame_begins(*_ignored: object) -> None:
+    display.frame_begins()
 
 
 @bpy.app.handlers.persistent

@@ -97,6 +97,14 @@ def test_files_are_saved_awake(carrier, live, tmp_path):
     assert not rests(bpy.data.objects[name])
 
 
+def test_viewport_render_shows_the_nodes(carrier, live, monkeypatch):
+    monkeypatch.setattr("gazesplat.gazesplat_addon.viewport.display._viewport_is_rendered", lambda: True)
+    live.frame_begins()
+    assert not rests(carrier) and not live.render_ended()      # a frame has just begun
+    live._last_frame_s -= 10.0
+    assert live.render_ended() and rests(carrier)
+
+
 def test_undo_keeps_the_display_at_rest(carrier, live):
     name = carrier.name
     bpy.ops.ed.undo_push(message="before")
