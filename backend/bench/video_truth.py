@@ -38,8 +38,26 @@ class Truth:
 
     def eye_ruler(self) -> dict:
         """Return the option ``eye_ruler`` of this clip, or nothing."""
-        ruler = self.request.get("eye_ruler", {})
-        return {"iris_diameter_m": ruler["iris_diameter_m"]} if "iris_diameter_m" in ruler else {}
+        ruler = self.request.get("eye_ruler")
+        return {} if ruler is None else {
+            "iris_diameter_m": ruler["iris_diameter_m"], "lever_yaw_m": ruler["centre_to_iris_m"],
+            "lever_pitch_m": ruler["centre_to_iris_m"], "globe_radius_m": ruler["eyeball_radius_m"]}
+
+    def frames(self, role: str) -> list[dict]:
+        """Return meta.json's entries of a role: "frame", or "test" for held-out views."""
+        return [frame for frame in self.meta["frames"] if frame["role"] == role]
+
+    def picture(self, frame: dict) -> np.ndarray:
+        """Return a frame's picture (H, W, 3) RGB 0..1."""
+        return cv2.imread(str(self.folder / frame["file"]))[..., ::-1].astype(np.float32) / np.float32(255.0)
+
+    def class_map(self, frame: dict) -> np.ndarray:
+        """Return a frame's classes (H, W), indices into meta.json's list."""
+        return cv2.imread(str(self.folder / f"{Path(frame['file']).stem}_id.png"), cv2.IMREAD_GRAYSCALE)
+
+    def head_in(self, frame: dict) -> np.ndarray:
+        """Return where the head is (H, W) bool in a frame of any role."""
+        return ~np.isin(self.class_map(frame), [self.meta["classes"].index(name) for name in _NOT_HEAD])
 
     def head_mask(self, index: int) -> np.ndarray:
         """Return where the head is (H, W) bool in picture ``index``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -46,14 +47,19 @@ def run(context: JobContext) -> None:
     ``gaze_distance_m`` as in build_eyes, ``linear_refit``. Raises GazeSplatError: those of the stages, ``bad-option``, ``no-cuda``.
     """
     side_px, settings = training_settings(context)
-    frames_px = max(FRAMES_SHORT_SIDE_PX, side_px)
-    clip = prepare_clip(context.input_path, context.work_folder, {**context.spec.options, "height": frames_px}, context)
+    clip = filmed_clip(context.input_path, side_px, context)
     head = train_head(clip, side_px, settings, context)
     context.emit_stage("Building the eyes", 0.04)
     splats, groups, rig, scan, figures = with_eyes(clip, head.splats, context)
     write_portrait(context, scan, splats, groups, rig, figures | {
         "device": head.settings.device, "iterations": head.settings.iterations, "training_side_px": head.side_px,
         "training_psnr_db": round(head.trained.psnr_db, 2), "frames": len(clip.frames), "cameras": clip.cameras.source})
+
+
+def filmed_clip(path: Path, side_px: int, context: JobContext) -> Clip:
+    """Return the frames, masks and cameras of a clip or folder, in frames that are never smaller than irises need."""
+    options = {**context.spec.options, "height": max(FRAMES_SHORT_SIDE_PX, side_px)}
+    return prepare_clip(path, context.work_folder, options, context)
 
 
 def training_settings(context: JobContext) -> tuple[int, TrainSettings]:
@@ -74,8 +80,9 @@ def _whole(options: dict, name: str, usual: int, low: int, high: int) -> int:
     return value
 
 
-def train_head(clip: Clip, side_px: int, settings: TrainSettings, context: JobContext) -> TrainedHead:
+def train_head(clip: Clip, side_px: int, settings: TrainSettings, context: JobContext, keep: Keep | None = None) -> TrainedHead:
     """Train on a clip's frames and keep what is the head; goes on from the job's ``work/`` after a kill."""
+    keep = keep or Keep()
     context.emit_stage("Training the head", 0.5)
 
     def attempt(side_px: int, settings: TrainSettings) -> TrainedHead:
@@ -88,7 +95,7 @@ def train_head(clip: Clip, side_px: int, settings: TrainSettings, context: JobCo
                                  "Film before a calmer background, with the whole head in view.") from error
         trained = train(views, start, settings, _Reporter(context), context.work_folder / CHECKPOINT)
         chin = face[CHIN] if np.isfinite(face[CHIN]).all() else None
-        return TrainedHead(trained.splats.select(head_of(trained.splats, views, chin, Keep())), views, trained, settings, side_px)
+        return TrainedHead(trained.splats.select(head_of(trained.splats, views, chin, keep)), views, trained, settings, side_px)
 
     head = device.with_less_memory(attempt, side_px, settings, context.warn)
     if not len(head.splats):
