@@ -10,6 +10,7 @@ from ...gazesplat_addon.rig.sidecar import EyeRig
 from ...gazesplat_addon.splat.arrays import Splats, concatenate
 from ..model.scan import FaceScan
 from .contour import EyeContour
+from .corners import build_corners
 from .gaze import estimate_rest_gaze
 from .geometry import build_rigs
 from .globe import build_globe
@@ -50,7 +51,7 @@ def build_eyes(scan: FaceScan, options: dict) -> EyeBuild:
     depth = scan.depth_m.copy()
     for side, contour in contours.items():
         rigs[side], globe = build_globe(scan, contour, rigs[side], side)
-        layers += globe + build_lids(scan, contour, rigs[side], side)
+        layers += globe + build_lids(scan, contour, rigs[side], side) + build_corners(scan, rigs[side], side)
         covered = covered_pixels(scan, contour, rigs[side])
         exclude |= covered
         rows, columns = np.nonzero(covered)

@@ -42,14 +42,24 @@ def build_rigs(scan: FaceScan, contours: dict[str, EyeContour], rest_gaze_deg: t
                gaze_distance_m: float = 0.6) -> dict[str, EyeRig]:
     """Return both rigs (shading still zero) from contours; the metric scale comes from the iris."""
     ruler = scan.ruler
-    radius = 0.5 * ruler.iris_diameter_m
-    irises = {}
-    for side, eye in contours.items():
-        depth = scan.fx * radius / eye.radius_px
-        irises[side] = scan.rays(eye.iris_px) * depth
-    # One face, one distance: the irises differ in depth only by the head's turn, which the landmarks know better.
+    irises = iris_points(scan, contours)
     axes = rest_axes(scan, irises, rest_gaze_deg, gaze_distance_m, ruler.lever_yaw_m)
     return {side: _build_rig(scan, eye, irises[side], axes[side], side) for side, eye in contours.items()}
+
+
+def iris_points(scan: FaceScan, contours: dict[str, EyeContour]) -> dict[str, np.ndarray]:
+    """Return each iris' centre (3,) in the camera frame: the size of both says how far they are, the head's turn which is nearer."""
+    rays = {side: scan.rays(eye.iris_px) for side, eye in contours.items()}
+    depth = {side: scan.fx * 0.5 * scan.ruler.iris_diameter_m / eye.radius_px for side, eye in contours.items()}
+    if len(rays) == 2:
+        middle = 0.5 * sum(depth.values())
+        across = scan.portrait_to_camera[:3, 0]        # the subject's left, along which both eyes lie
+        apart = rays["left"] - rays["right"]
+        # Depths middle +- half with (left - right) parallel to ``across``, seen along x and z.
+        total = rays["left"] + rays["right"]
+        half = middle * apart[0] * across[2] / max(2.0 * across[0] - total[0] * across[2], 0.5)
+        depth = {"left": middle + half, "right": middle - half}
+    return {side: ray * depth[side] for side, ray in rays.items()}
 
 
 def _build_rig(scan: FaceScan, eye: EyeContour, iris_camera_m: np.ndarray, axis_camera: np.ndarray, side: str) -> EyeRig:

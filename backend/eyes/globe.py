@@ -20,6 +20,7 @@ from .geometry import eye_rays, to_eye
 from .surfels import OPAQUE, Layer, layered_opacity, surfels
 
 SCLERA_END_DEG = 105.0        # the globe is complete enough for every allowed rotation
+MOST_RINGS = 48               # of the iris: 9,000 splats, a tenth of a millimetre each
 FINE_END_DEG = 62.0           # what 35 deg of gaze can bring into the opening
 LIMBUS_END = 2.1              # the profile joins the scleral sphere at this many limbus angles
 # Ridge of the shading fit per pixel: constant, x, x^2, height, two corners, two lid shadows.
@@ -117,7 +118,7 @@ class IrisTexture:
 
 def unroll_iris(scan: FaceScan, contour: EyeContour, rig: EyeRig) -> IrisTexture:
     """Read the iris off the photo, take reflections out and fill hidden parts from the visible ones."""
-    rings = int(np.clip(2.2 * contour.radius_px, 24, 64))
+    rings = int(np.clip(2.2 * contour.radius_px, 24, MOST_RINGS))
     spokes = 5 * rings
     rho = (np.arange(rings) + 0.5) / rings
     phi = np.arange(spokes) * 2.0 * np.pi / spokes

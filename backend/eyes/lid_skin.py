@@ -17,7 +17,7 @@ from scipy.ndimage import grey_closing, percentile_filter
 
 from ...gazesplat_addon.rig.lids import smoothstep
 
-LASH_IRIS_RADII = (0.3, 1.2)   # least and greatest height of photographed lashes: up to 7 mm
+LASH_IRIS_RADII = (0.3, 1.0)   # least and greatest height of photographed lashes: long ones, 12 mm at 30 degrees, rise 6 mm
 LINE_IRIS_RADII = 0.17         # the band of lash roots on the lid's edge, 1 mm: all that shows of lashes seen end-on
 FOLD_IRIS_RADII = 1.2          # dark bands narrower than this are creases and hollows, not the skin's own tone
 STRAND_WINDOW_IRIS_RADII = 0.3  # skin shows between strands within this distance along the lid
@@ -72,7 +72,7 @@ def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.
     alpha = np.maximum(alpha, root * (1.0 - smoothstep(0.12 * r, 0.25 * r, t_px))[:, None])
     # Above the lashes only single strands that stick out are lash; what else is dark there is shade.
     strands = matte(colours, colours * np.maximum(bright / np.maximum(light, 0.02), 1.0)[..., None], lash_colour)
-    stray = np.minimum(alpha, strands) * (1.0 - smoothstep(0.4 * r, 0.7 * r, over))
+    stray = np.minimum(alpha, strands) * (1.0 - smoothstep(0.3 * r, 0.5 * r, over))
     lash = alpha + (stray - alpha) * smoothstep(0.0, 0.2 * r, over)
     shade = 1.0 - (1.0 - alpha) / (1.0 - np.minimum(lash, 0.99))
     line = root * (1.0 - smoothstep(0.75, 1.25, t_px / (LINE_IRIS_RADII * r)))[:, None]

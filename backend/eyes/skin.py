@@ -22,11 +22,14 @@ from .surfels import OPAQUE, Layer, layered_opacity, surfels
 
 STEP_IRIS_RADII = 0.045       # grid step; 0.04-0.12 score alike when the lid moves, rest sharpness falls with it
 STEP_MIN_PX = 0.45
+SKIN_BUDGET = 16_000           # splats of one eye's skin: both eyes whole stay below 65,000, a third of a portrait
 SIDE_IRIS_RADII = 1.4         # grid beyond the corners
 UPPER_SPARE = 1.25            # grid beyond the reach of motion
 LOWER_IRIS_RADII = 2.2
+OPENING_IRIS_RADII = 1.7
 MARGIN_SKIP_IRIS_RADII = 0.1  # the pixel astride the margin is neither skin nor globe
 FILM_MIN_ALPHA = 0.04
+RIM_SLOPE = 2.0               # depth per distance from the rim of the lids' sphere, where skin falls back to the face
 SHUT_STEP_SHARE = 0.7         # rows of a shut lid stand up to this much wider apart than its columns
 GRAIN_FROM_IRIS_RADII = 0.7    # below the lower lashes: skin whose grain a photo shows undisturbed
 
@@ -45,9 +48,13 @@ class LidGrid:
 def lid_grid(contour: EyeContour, rig: EyeRig, metres_per_pixel: float, *, upper: bool) -> LidGrid:
     """Lay the grid of one lid over the photo."""
     c, r = contour.lids, contour.radius_px
-    step = max(STEP_IRIS_RADII * r, STEP_MIN_PX)
+    heights = {True: UPPER_SPARE * rig.upper_reach_m / metres_per_pixel, False: LOWER_IRIS_RADII * r}
+    width = c.width_px + 2.0 * SIDE_IRIS_RADII * r
+    # What a shut lid draws out needs rows of its own: about the opening's height.
+    area = width * (sum(heights.values()) + SHUT_STEP_SHARE * OPENING_IRIS_RADII * r)
+    step = max(STEP_IRIS_RADII * r, STEP_MIN_PX, float(np.sqrt(area / SKIN_BUDGET)))
     x = np.arange(-SIDE_IRIS_RADII * r, c.width_px + SIDE_IRIS_RADII * r, step)
-    height = UPPER_SPARE * rig.upper_reach_m / metres_per_pixel if upper else LOWER_IRIS_RADII * r
+    height = heights[upper]
     t = (np.arange(int(height / step)) + 0.15) * step
     return grid_rows(contour, LidGrid(x, t, np.empty((0, 0, 2)), step, upper), t)
 
@@ -79,11 +86,15 @@ def lid_depth(scan: FaceScan, contour: EyeContour, rig: EyeRig, pixels: np.ndarr
 
 
 def globe_depth(scan: FaceScan, rig: EyeRig, pixels: np.ndarray) -> np.ndarray:
-    """Return the planar depth (N,) at which rays through pixels (N, 2) enter the lids' sphere; inf where they miss it."""
+    """Return the planar depth (N,) at which rays through pixels (N, 2) enter the lids' sphere.
+
+    Beside it the surface goes on backwards in a steep slope, so that skin over the sphere's rim is not torn.
+    """
     origin, direction = eye_rays(scan, rig, pixels)
     a, b = (direction ** 2).sum(1), direction @ origin
     disc = b * b - a * (origin @ origin - rig.lid_radius_m ** 2)
-    return np.where(disc > 0.0, (-b - np.sqrt(np.maximum(disc, 0.0))) / a, np.inf)
+    beside = np.sqrt(np.maximum(origin @ origin - b * b / a, 0.0)) - rig.lid_radius_m
+    return (-b - np.sqrt(np.maximum(disc, 0.0))) / a + RIM_SLOPE * np.maximum(beside, 0.0)
 
 
 def build_lids(scan: FaceScan, contour: EyeContour, rig: EyeRig, side: str) -> list[Layer]:

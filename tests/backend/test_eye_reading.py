@@ -2,13 +2,14 @@
 """What is read off eyes in a photo: the iris' size and place, and where the person looks, on drawn eyes whose truth is known."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
 from gazesplat.backend.eyes.contour import WHITE_BEGINS, EyeContour, LidContour, measure_limbus
 from gazesplat.backend.eyes.gaze import estimate_rest_gaze
+from gazesplat.backend.eyes.geometry import iris_points
 from gazesplat.backend.model.scan import EyeRuler
 
 RADIUS_PX = 12.0
@@ -59,7 +60,7 @@ class Looking:
     yaw_deg: float
     scores: float = 0.0
     fx: float = 1220.0
-    ruler: EyeRuler = EyeRuler()
+    ruler: EyeRuler = field(default_factory=EyeRuler)
 
     @property
     def blendshapes(self) -> dict[str, float]:
@@ -88,3 +89,22 @@ def test_an_averted_gaze_is_noticed(yaw):
     found = estimate_rest_gaze(Looking(yaw, scores=yaw / 27.0))
     assert found is not None
     assert found[0] == pytest.approx(yaw, abs=1.0)
+
+
+def test_eyes_of_a_turned_head_differ_in_depth_as_the_head_says():
+    turn = np.radians(15.0)
+    across = np.array([np.cos(turn), 0.0, -np.sin(turn)])
+    true = {side: np.array([0.0, 0.0, 0.6]) + sign * 0.0315 * across for side, sign in (("left", 1.0), ("right", -1.0))}
+    eyes = {side: EyeContour(lid_contour(side), 1000.0 * p[:2] / p[2] + 100.0, 1000.0 * 0.0059 / 0.6, 0.4) for side, p in true.items()}
+
+    class Turned:
+        fx = 1000.0
+        ruler = EyeRuler()
+        portrait_to_camera = np.column_stack([across, [0.0, 1.0, 0.0], np.cross(across, [0.0, 1.0, 0.0])])
+
+        def rays(self, pixels):
+            return np.append((pixels - 100.0) / 1000.0, 1.0)
+
+    found = iris_points(Turned(), eyes)
+    for side, point in true.items():
+        assert found[side] == pytest.approx(point, abs=0.0003)
