@@ -28,6 +28,7 @@ OPEN_ENOUGH = 0.5
 SURFACE_FRONT_M, SURFACE_BEHIND_M = 0.012, 0.022    # splats this near to the eyes' surface are replaced
 SEEN_ALPHA = 0.5
 MOST_IRIS_DISAGREEMENT_M = 0.006
+LEAST_GLANCE_DEG = 4.0
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def gaze_beside_average(clip: Clip, frame: int) -> tuple[float, float]:
         return 0.0, 0.0
     x, z = places[frame] - np.median(list(places.values()), axis=0)
     yaw, pitch = np.degrees(np.arcsin(np.clip(np.array([x, z]) / lever, -0.6, 0.6)))
-    return float(yaw), float(pitch)
+    # Of eyes that never moved, landmarks say up to three degrees: what is less is no glance.
+    return (float(yaw), float(pitch)) if np.hypot(yaw, pitch) > LEAST_GLANCE_DEG else (0.0, 0.0)
 
 
 def _project(cameras, i: int, points: np.ndarray) -> np.ndarray:
