@@ -14,6 +14,7 @@ _CONSOLE_NAMES = {
     "motion_presets": ".gazesplat_addon.portrait_life",
     "motion_preset_folder": ".gazesplat_addon.portrait_life",
     "reconstruct": ".gazesplat_addon.api",
+    "check_farm": ".gazesplat_addon.api",
     "load": ".gazesplat_addon.api",
     "portraits": ".gazesplat_addon.api",
     "splat_plate": ".gazesplat_addon.api",
@@ -22,7 +23,8 @@ _CONSOLE_NAMES = {
     "GazeSplatError": ".backend.contract.errors",
 }
 
-__all__ = ["GazeSplatError", "Portrait", "load", "portraits", "reconstruct", "register", "remove_splat_plate", "splat_plate", "unregister"]
+__all__ = ["GazeSplatError", "Portrait", "check_farm", "load", "portraits", "reconstruct", "register", "remove_splat_plate", "splat_plate",
+           "unregister"]
 
 # What unregister() has to call, newest first; filled only by a registration that succeeded.
 _registered = ExitStack()

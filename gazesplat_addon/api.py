@@ -18,6 +18,8 @@ from ..backend.contract.inputs import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from ..backend.contract.job import QUALITIES
 from . import backend_status, live_jobs, reconstruction
 from .export import Exported
+from .farm import check as _farm_check
+from .farm.finding import FarmCheck
 from .gaze.inputs import check_seed
 from .live_follow import LiveFollow
 from .portrait import Portrait
@@ -28,7 +30,7 @@ from .scene import splat_plate as _plates
 from .scene import store
 
 __all__ = ["GAZE_STATE_ITEMS", "PHOTO_SUFFIXES", "QUALITY_ITEMS", "VIDEO_SUFFIXES", "Exported", "LiveFollow", "Portrait", "Reconstruction",
-           "load", "motion_preset_items", "portraits", "reconstruct", "remove_splat_plate", "splat_plate"]
+           "check_farm", "load", "motion_preset_items", "portraits", "reconstruct", "remove_splat_plate", "splat_plate"]
 
 
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
@@ -146,6 +148,17 @@ def splat_plate(scene: bpy.types.Scene | None = None, *, engine: str | None = No
 def remove_splat_plate(scene: bpy.types.Scene | None = None) -> bool:
     """Take a scene's splat plate out again; return whether there was one."""
     return _plates.remove(scene or bpy.context.scene)
+
+
+# ---------------------------------------------------------------- farms
+
+def check_farm(scene: bpy.types.Scene | None = None, *, fix: bool = False) -> FarmCheck:
+    """Ask whether a machine without GazeSplat, scripts switched off, would render a scene as it is seen here.
+
+    scene    default: the current one
+    fix      mend first what can be mended by itself
+    """
+    return _farm_check.check(scene or bpy.context.scene, fix=fix)
 
 
 # ---------------------------------------------------------------- what the artist means

@@ -5,6 +5,7 @@ No other file reads ``bpy.app.version``. Each function hides one difference and 
 """
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import bpy
@@ -14,6 +15,20 @@ _V5_2 = bpy.app.version >= (5, 2, 0)
 
 # EEVEE lost its suffix in 5.0.
 EEVEE_ENGINE = "BLENDER_EEVEE" if _V5_0 else "BLENDER_EEVEE_NEXT"
+
+# The oldest Blender in which GazeSplat works, and the oldest that renders a file saved by this one: 5.2 moved modifier inputs,
+# which our drivers write, and 5.0 the compositor, which decodes exact colour.
+FLOOR = "4.5"
+OLDEST_FOR_ITS_FILES = "5.2" if _V5_2 else "5.0" if _V5_0 else FLOOR
+
+_OLD_INPUT_PATH = re.compile(r'^(modifiers\["[^"]+"\])\["(Socket_\d+)"\]$')
+_NEW_INPUT_PATH = re.compile(r'^(modifiers\["[^"]+"\])\.properties\.inputs\.(Socket_\d+)\.value$')
+
+
+def newer_blender_of_this_file() -> str | None:
+    """Return the version of Blender that saved the open file, such as "5.2", where it is newer than this one."""
+    saved = tuple(bpy.data.version[:2])
+    return f"{saved[0]}.{saved[1]}" if bpy.data.filepath and saved > bpy.app.version[:2] else None
 
 
 # ---------------------------------------------------------------- geometry nodes modifier
@@ -57,6 +72,16 @@ def modifier_input_path(modifier: bpy.types.NodesModifier, name: str) -> str:
     if _V5_2:
         return f'modifiers["{quoted}"].properties.inputs.{identifier}.value'
     return f'modifiers["{quoted}"]["{identifier}"]'
+
+
+def path_for_this_blender(path: str) -> str:
+    """Return the data path of a modifier input as this Blender writes it, whichever wrote it; other paths as they are.
+
+    From 5.2 on Blender brings older files' paths up to date by itself. The other way round nobody does: eyes would stand still.
+    """
+    if _V5_2:
+        return _OLD_INPUT_PATH.sub(r"\1.properties.inputs.\2.value", path)
+    return _NEW_INPUT_PATH.sub(r'\1["\2"]', path)
 
 
 def set_remove_attribute_wildcard(node: bpy.types.Node) -> None:

@@ -16,6 +16,8 @@ import bpy
 from ..backend.contract.errors import GazeSplatError
 from . import export, motion
 from .engine import set_up
+from .farm import check as farm_check
+from .farm.finding import FarmCheck
 from .portrait_eyes import Eyes
 from .portrait_life import Life
 from .scene import colour, eye_rig, portrait_object, render_settings, store
@@ -242,6 +244,14 @@ class Portrait(Life):
     def render_problems(self) -> list[str]:
         """Return a sentence for each setting that would render the portrait wrongly; empty when all is well."""
         return render_settings.render_problems(self.scene)
+
+    def check_farm(self, *, fix: bool = False) -> FarmCheck:
+        """Ask whether a machine without GazeSplat, scripts switched off, would render the portrait's scene as it is seen here.
+
+        Returns a ``FarmCheck``: ``.passed``, ``.findings`` (each with a code, a sentence and a way out), ``.text``. ``fix`` mends first
+        what can be mended by itself: engine, colours and samples, files that can be packed, splats out of bounds.
+        """
+        return farm_check.check(self.scene, roots=[self.root], fix=fix)
 
     def refit_linear(self, *, wait: bool = True, quality: str = "high") -> dict[str, dict[str, float]] | LinearRefitJob:
         """Fit a second set of colours with which scene-linear blending gives the exact picture, in the backend.

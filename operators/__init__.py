@@ -11,6 +11,7 @@ from .animate import GAZESPLAT_OT_animate
 from .bake_layer import GAZESPLAT_OT_bake_layer
 from .cancel_job import GAZESPLAT_OT_cancel_job
 from .capture_gaze import GAZESPLAT_OT_capture_gaze
+from .check_farm import GAZESPLAT_OT_check_farm
 from .check_motion import GAZESPLAT_OT_check_motion
 from .clear_generated import GAZESPLAT_OT_clear_generated
 from .clear_layer import GAZESPLAT_OT_clear_layer
@@ -67,6 +68,7 @@ CLASSES = (
     GAZESPLAT_OT_set_up_splat_plate,
     GAZESPLAT_OT_remove_splat_plate,
     GAZESPLAT_OT_refit_linear,
+    GAZESPLAT_OT_check_farm,
     GAZESPLAT_OT_examine_backend,
 )
 

@@ -10,6 +10,7 @@ import bpy
 from . import menus
 from .backend import GAZESPLAT_PT_backend
 from .eyes import GAZESPLAT_PT_eyes
+from .farm import GAZESPLAT_PT_farm
 from .motion import GAZESPLAT_PT_generators, GAZESPLAT_PT_layers, GAZESPLAT_PT_motion
 from .next_step import GAZESPLAT_PT_next_step
 from .photo import GAZESPLAT_PT_photo
@@ -18,7 +19,7 @@ from .sampling import GAZESPLAT_PT_sampling
 
 # In the order in which they stand in the sidebar.
 CLASSES = (GAZESPLAT_PT_next_step, GAZESPLAT_PT_photo, GAZESPLAT_PT_eyes, GAZESPLAT_PT_motion, GAZESPLAT_PT_layers,
-           GAZESPLAT_PT_generators, GAZESPLAT_PT_render, GAZESPLAT_PT_backend, GAZESPLAT_PT_sampling)
+           GAZESPLAT_PT_generators, GAZESPLAT_PT_render, GAZESPLAT_PT_farm, GAZESPLAT_PT_backend, GAZESPLAT_PT_sampling)
 
 _register, _unregister = bpy.utils.register_classes_factory(CLASSES)
 

@@ -78,7 +78,7 @@ def render_problems(scene: bpy.types.Scene) -> list[str]:
                      for root in roots if not _is_refitted(root)]
     elif mode == colour.EXACT:
         problems += colour.exact_colour_problems(scene)
-        if _shows_other_things(scene):
+        if shows_other_things(scene):
             problems.append("Exact colour decodes the whole picture: render other objects in a view layer of their own, "
                             "or choose scene-linear colour.")
     return problems
@@ -132,7 +132,7 @@ def _good_enough(name: str, value: object, needed: object) -> bool:
     return value >= needed if name.endswith("bounces") else value == needed
 
 
-def _shows_other_things(scene: bpy.types.Scene) -> bool:
+def shows_other_things(scene: bpy.types.Scene) -> bool:
     """Return whether anything but splats and holdouts is rendered."""
     return any(o.type in _SEEN_TYPES and not o.hide_render and not o.is_holdout and store.root_of(o) is None for o in scene.objects)
 

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way to a render farm."""
+from __future__ import annotations
+
+import bpy
+
+from ..gazesplat_addon.scene import store
+from .base import SidebarPanel
+
+
+class GAZESPLAT_PT_farm(SidebarPanel, bpy.types.Panel):
+    """Check the file for farms, and write the job that they take."""
+
+    bl_label = "Farm"
+    bl_parent_id = "GAZESPLAT_PT_render"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return bool(store.splat_roots_in(context.scene))
+
+    def draw(self, context: bpy.types.Context) -> None:
+        row = self.layout.row(align=True)
+        row.operator("gazesplat.check_farm", icon="CHECKMARK").fix = False
+        row.operator("gazesplat.check_farm", text="Fix").fix = True
