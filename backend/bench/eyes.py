@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -51,6 +52,16 @@ class Portrait:
     rig: PortraitRig
     world_from_portrait: np.ndarray
     seconds: float
+
+
+class Drawn(NamedTuple):
+    """One drawn target: its role, how far the wider eye is shut, the premultiplied picture, alpha and part mattes."""
+
+    role: str
+    shut: float
+    picture: np.ndarray
+    alpha: np.ndarray
+    mattes: dict
 
 
 def main(argv: list[str]) -> int:
@@ -110,7 +121,7 @@ def run_head(folder: Path, out: Path | None = None) -> dict:
         if target["role"] in ("rest", "gaze"):
             gaze += gaze_errors(portrait, request, target, frame)
         if target["role"] in ("rest", "gaze", "blink"):
-            drawn[target["stem"]] = (picture, alpha, mattes)
+            drawn[target["stem"]] = Drawn(target["role"], min(target["blink"].values()), picture, alpha, mattes)
     return {"rows": rows, "summary": _summary(rows), "splats": len(portrait.splats), "seconds": portrait.seconds,
             "gaze": _gaze_fit(gaze), "motion": _motion_figures(drawn, stem)}
 
@@ -189,18 +200,18 @@ def _gaze_fit(found: list[dict]) -> dict:
     return fit
 
 
-def _motion_figures(drawn: dict, rest: str) -> dict:
+def _motion_figures(drawn: dict[str, Drawn], rest: str) -> dict:
     """What must hold whatever the truth: a closed eye shows no globe, nothing outside the orbits moves, no holes."""
-    picture, alpha, mattes = drawn[rest]
+    _, _, picture, alpha, mattes = drawn[rest]
     open_globe = mattes["globe"].sum()
     orbit = cv2.dilate((mattes["globe"] > 0.02).astype(np.uint8), np.ones((2 * int(0.06 * len(alpha)) + 1,) * 2, np.uint8)) > 0
     changed, thin = 0, 0
-    for stem, (other, other_alpha, _) in drawn.items():
-        if stem.startswith("gaze"):
+    for role, _, other, other_alpha, _ in drawn.values():
+        if role == "gaze":
             changed = max(changed, int((np.abs(other - picture).max(-1)[~orbit] > 1.0 / 255.0).sum()))
             thin = max(thin, int((other_alpha[mattes["globe"] > 0.5] < 0.9).sum()))
-    closed = [m["globe"].sum() / open_globe for stem, (_, _, m) in drawn.items() if stem == "blink_100"]
-    return {"aperture_closed_over_open": float(closed[0]) if closed else None, "pixels_changed_outside_orbits": changed,
+    closed = [one.mattes["globe"].sum() / open_globe for one in drawn.values() if one.shut == 1.0]
+    return {"aperture_closed_over_open": float(max(closed)) if closed else None, "pixels_changed_outside_orbits": changed,
             "thin_socket_pixels": thin}
 
 
@@ -209,7 +220,8 @@ def _kind(target: dict) -> str:
     if target["role"] == "gaze":
         return f"gaze yaw {yaw:g} pitch {pitch:g}"
     if target["role"] == "blink":
-        return f"blink {max(target['blink'].values()):.2f}"
+        both = target["blink"].values()
+        return f"blink {max(both):.2f}" if max(both) == min(both) else "wink"
     return target["role"]
 
 
