@@ -28,9 +28,10 @@ DAMPING = 0.3               # of the median weight: splats that hardly show lear
 SAME_GAZE_DEG = 6.0         # landmarks tell no better
 LEAST_FACING = 0.5          # cosine between the face's forward and the camera: beyond 60 degrees an eye hides behind the nose
 MARGIN_PX = 6
-# Skin and sclera only. Lashes wash out to grey and irises get stains where reflections wandered: better figures, and a worse look.
-# Restored skin may hardly change, or it would glow when the lid comes down.
-MOST_CHANGE_OF = {parts.UPPER_LID: 0.03, parts.LOWER_LID: 0.15, parts.SCLERA: 0.15}
+# Skin and sclera only: irises get stains where reflections wandered, which is a better figure and a worse look. Lashes may only become
+# different from different sides, or they wash out to grey. Restored skin may hardly change, or it would glow when the lid comes down.
+MOST_CHANGE_OF = {parts.UPPER_LID: 0.03, parts.LOWER_LID: 0.15, parts.SCLERA: 0.15, parts.UPPER_LASH: 0.0}
+MOST_CHANGE_BY_SIDE = {parts.UPPER_LASH: 0.3}     # of harmonics, where it is not as above
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,11 @@ def fit_eye_colours(splats: Splats, groups: np.ndarray, rig: PortraitRig, views:
     if not views or not len(eyes):
         return splats
     terms = harmonics.COEFFICIENTS[splats.sh_degree]
-    limit = np.zeros((len(eyes), 1, 1), np.float32)
+    limit = np.zeros((len(eyes), terms, 1), np.float32)
     for part, most in MOST_CHANGE_OF.items():
         limit[groups[eyes] % 10 == part] = most
+    for part, most in MOST_CHANGE_BY_SIDE.items():
+        limit[groups[eyes] % 10 == part, 1:] = most
     change, weight = np.zeros((len(eyes), terms, 3), np.float32), np.zeros((len(eyes), terms, 1), np.float32)
     gain = None
     for sweep in range(SWEEPS):
