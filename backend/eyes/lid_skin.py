@@ -60,8 +60,9 @@ def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.
     tone = _fill(colours / np.maximum(light, 0.02)[..., None], skin_share * plain, r / step)
     detail = np.clip(colours - _blur(colours, 0.15 * r / step), -MOST_DETAIL, MOST_DETAIL) * skin_share[..., None]
     clean = lit[..., None] * tone + detail
-    bare = colours * (1.0 + along * (np.maximum(bright / np.maximum(light, 0.02), 1.0) - 1.0))[..., None]
-    bare = colours + (bare - colours) * (1.0 - smoothstep(0.4 * r, 0.7 * r, over))[..., None]
+    # Strands that stick out are filled with the tone of the skin beside them, which is paler than a strand made bright.
+    strand = smoothstep(1.02, 1.2, bright / np.maximum(light, 0.02)) * along * (1.0 - smoothstep(0.4 * r, 0.7 * r, over))
+    bare = colours + (bright[..., None] * tone - colours) * strand[..., None]
     clean = bare + (clean - bare) * moves[..., None]
 
     alpha = matte(colours, clean, lash_colour)
