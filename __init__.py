@@ -19,12 +19,14 @@ _CONSOLE_NAMES = {
     "portraits": ".gazesplat_addon.api",
     "splat_plate": ".gazesplat_addon.api",
     "remove_splat_plate": ".gazesplat_addon.api",
+    "setup_backend": ".gazesplat_addon.api",
+    "remove_backend": ".gazesplat_addon.api",
     "Portrait": ".gazesplat_addon.api",
     "GazeSplatError": ".backend.contract.errors",
 }
 
-__all__ = ["GazeSplatError", "Portrait", "check_farm", "load", "portraits", "reconstruct", "register", "remove_splat_plate", "splat_plate",
-           "unregister"]
+__all__ = ["GazeSplatError", "Portrait", "check_farm", "load", "portraits", "reconstruct", "register", "remove_backend",
+           "remove_splat_plate", "setup_backend", "splat_plate", "unregister"]
 
 # What unregister() has to call, newest first; filled only by a registration that succeeded.
 _registered = ExitStack()

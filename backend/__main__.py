@@ -24,5 +24,7 @@ def _load_package() -> None:
 
 
 if __name__ == "__main__":
+    if sys.version_info < (3, 11):  # noqa: UP036  people start this with whatever Python they have
+        sys.exit("GazeSplat's backend needs Python 3.11 or 3.13; this is " + sys.version.split()[0])
     _load_package()
     raise SystemExit(importlib.import_module("gazesplat.backend.cli").main(sys.argv[1:]))

@@ -4,6 +4,7 @@
     python -I backend JOB_FOLDER                      run a job (what Blender starts)
     python -I backend --doctor                        say in JSON what is installed and what is missing
     python -I backend reconstruct INPUT --out FOLDER  make a portrait without Blender
+    python -I backend set-up --folder FOLDER          make or mend the backend's own environment; any Python 3.11 or 3.13 can
     python -I backend refit PLY [--out FILE]          fit a splat file's colours for renderers that blend linear light
     python -I backend bench NAME [ARGUMENT ...]       run a benchmark
     python -I backend motion-report FOLDER PAGE       draw what portrait.check_motion() has measured
@@ -25,6 +26,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .contract import paths, result
+from .contract.environment import SETUP, python_of_venv
 from .contract.errors import GazeSplatError
 from .contract.inputs import copy_input, copy_splats, kind_of
 from .contract.job import DEVICES, QUALITIES, JobSpec, write_job
@@ -45,6 +47,8 @@ def main(argv: list[str]) -> int:
             return doctor()
         if argv[:1] == ["reconstruct"]:
             return _reconstruct(argv[1:])
+        if argv[:1] == ["set-up"]:
+            return _set_up(argv[1:])
         if argv[:1] == ["refit"]:
             return _refit(argv[1:])
         if argv[:1] == ["bench"] and len(argv) > 1:
@@ -103,6 +107,25 @@ def _reconstruct(argv: list[str]) -> int:
             (job / paths.RESULT).rename(out)
             _say(str(out), sys.stdout)
         return code
+
+
+def _set_up(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="backend set-up", description=(
+        "Make an environment with the packages that portraits need, out of the Python that runs this; go on with one, or mend it."))
+    parser.add_argument("--folder", type=Path, required=True, help="the environment's folder, new, empty, or made by this command")
+    parser.add_argument("--video", action="store_true", help="also what portraits from videos need: ten times as large")
+    parser.add_argument("--wheels", type=Path, metavar="FOLDER", help="take packages from here, and nothing from the network")
+    parser.add_argument("--repair", action="store_true", help="compare every installed file with its checksum")
+    arguments = parser.parse_args(argv)
+    folder = arguments.folder.absolute()
+    options = {"folder": str(folder), "video": arguments.video, "repair": arguments.repair,
+               "wheels": str(arguments.wheels.absolute()) if arguments.wheels else ""}
+    with _temporary_job(folder.parent) as job:
+        write_job(job, JobSpec(id=job.name, kind=SETUP, options=options, versions={"gazesplat": extension_version()}))
+        code = run_job(job, log_name="the text above", echo=_print_event)
+    if code == DONE:
+        _say(str(python_of_venv(folder)), sys.stdout)
+    return code
 
 
 def _refit(argv: list[str]) -> int:

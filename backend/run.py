@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from .context import Cancelled, JobContext
-from .contract import paths, result
+from .contract import environment, paths, result
 from .contract.errors import GazeSplatError
 from .contract.events import Writer
 from .contract.job import read_job
@@ -25,7 +25,7 @@ DONE, FAILED, CANCELLED = 0, 1, 2
 
 # A kind of job is a module with run(context: JobContext) -> None.
 _MODULE_BY_KIND = {"selfie": ".stages.selfie", "video": ".stages.video", result.REFIT: ".stages.refit",
-                   result.CAPTURE: ".stages.capture", "dummy": ".dummy"}
+                   result.CAPTURE: ".stages.capture", environment.SETUP: ".setup.stage", "dummy": ".dummy"}
 
 _log = logging.getLogger(__name__)
 

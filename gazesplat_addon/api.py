@@ -16,7 +16,8 @@ import bpy
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.inputs import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from ..backend.contract.job import QUALITIES
-from . import backend_status, live_jobs, reconstruction
+from . import backend_setup, backend_status, live_jobs, reconstruction
+from .backend_setup import BackendSetup
 from .export import Exported
 from .farm import check as _farm_check
 from .farm.finding import FarmCheck
@@ -29,8 +30,9 @@ from .reconstruction import Reconstruction
 from .scene import splat_plate as _plates
 from .scene import store
 
-__all__ = ["GAZE_STATE_ITEMS", "PHOTO_SUFFIXES", "QUALITY_ITEMS", "VIDEO_SUFFIXES", "Exported", "LiveFollow", "Portrait", "Reconstruction",
-           "check_farm", "load", "motion_preset_items", "portraits", "reconstruct", "remove_splat_plate", "splat_plate"]
+__all__ = ["GAZE_STATE_ITEMS", "PHOTO_SUFFIXES", "QUALITY_ITEMS", "VIDEO_SUFFIXES", "BackendSetup", "Exported", "LiveFollow", "Portrait",
+           "Reconstruction", "check_farm", "load", "motion_preset_items", "portraits", "reconstruct", "remove_backend",
+           "remove_splat_plate", "setup_backend", "splat_plate"]
 
 
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
@@ -128,6 +130,51 @@ def log_text(job_id: str) -> bpy.types.Text:
 def doctor() -> dict:
     """Ask the backend what it has and lacks; see ``backend/doctor.py`` for the fields. Takes some seconds."""
     return backend_status.examine()
+
+
+# ---------------------------------------------------------------- the backend
+
+def setup_backend(*, video: bool = False, python: str | Path | None = None, wheel_folder: str | Path | None = None,
+                  repair: bool = False, wait: bool = True) -> Path | BackendSetup:
+    """Set up what reconstructs: an environment of packages in the extension's own folder. Blender's Python stays as it is.
+
+    video         also what portraits from videos need, torch and its company: several times as large
+    python        a Python 3.11 or 3.13 to make it from; default: Blender's own, or what the preferences say
+    wheel_folder  take the packages from .whl files in here, without a network
+    repair        compare every installed file with its checksum, and install again what is damaged
+    wait          True prints the progress, waits and returns the backend's Python;
+                  False returns at once a job with ``.state .progress .poll() .cancel() .result()``
+
+    What was cut off goes on when it is called again. Raises GazeSplatError: ``offline``, ``wrong-python``, ``no-python``,
+    ``no-network``, ``wheel-missing``, ``disk-full``, ``no-permission``, ``setup-running``, ``backend-busy``, ``backend-broken``.
+    """
+    setup = backend_setup.start(video=video, python=_path(python), wheel_folder=_path(wheel_folder), repair=repair)
+    if not wait:
+        return setup
+    try:
+        setup.wait(tell=print)
+    except KeyboardInterrupt:
+        setup.cancel()
+    return setup.result()
+
+
+def remove_backend() -> bool:
+    """Remove the environment that ``setup_backend`` made; return whether there was one. Portraits and jobs stay."""
+    return backend_setup.remove()
+
+
+def setup_promise(*, video: bool) -> list[str]:
+    """Return what ``setup_backend`` would do now, a sentence each."""
+    return backend_setup.promise(video=video)
+
+
+def setup_command(*, video: bool = False) -> str:
+    """Return the line that does the same in a terminal."""
+    return backend_setup.command(video=video)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return Path(bpy.path.abspath(str(given))) if given is not None and str(given) else None
 
 
 # ---------------------------------------------------------------- the splat plate

@@ -2,6 +2,7 @@
 """What is known of the backend, for panels: where its Python is, and what its doctor said last."""
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..backend.contract.errors import GazeSplatError
@@ -37,8 +38,34 @@ def last_report() -> dict | None:
     return _last_report
 
 
-def findings(report: dict) -> list[str]:
-    """Return one line for each thing that a report says is lacking."""
-    packages = [f"{name}: {one['status']}{' (' + one['reason'] + ')' if one['reason'] else ''}"
-                for name, one in report["packages"].items() if one["status"] != "ok" and one["needed_for"] == "portraits"]
-    return packages + [f"{name}: {one['status']}" for name, one in report["models"].items() if one["status"] != "ok"]
+def remember(report: dict | None) -> None:
+    """Keep a report that was made elsewhere; None forgets the last one."""
+    global _last_report
+    _last_report = report
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the doctor found, and what mends it: REPAIR, VIDEO (set up what videos need), REINSTALL, or "" for nothing."""
+
+    text: str
+    fix: str
+
+
+REPAIR, VIDEO, REINSTALL = "repair", "video", "reinstall"
+
+
+def findings(report: dict) -> list[Finding]:
+    """Return what a report says is lacking, what portraits need first."""
+    packages = sorted(report["packages"].items(), key=lambda item: item[1]["needed_for"] != "portraits")
+    lacking = [(name, one) for name, one in packages if one["status"] != "ok"]
+    small = [Finding(_sentence(name, one), REPAIR) for name, one in lacking if one["needed_for"] == "portraits"]
+    models = [Finding(f"{name}: {one['status']}", REINSTALL) for name, one in report["models"].items() if one["status"] != "ok"]
+    large = [(name, one) for name, one in lacking if one["needed_for"] != "portraits"]
+    if large and all(one["status"] == "missing" for _, one in large):
+        return [*small, *models, Finding("What videos need is not set up; photos do without.", VIDEO)]
+    return [*small, *models, *(Finding(_sentence(name, one), VIDEO if one["status"] == "missing" else REPAIR) for name, one in large)]
+
+
+def _sentence(name: str, one: dict) -> str:
+    return f"{name}: {one['status']}" + (f" ({one['reason']})" if one["reason"] else "")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import bpy
 
-from . import reconstruction
+from . import backend_setup, reconstruction
 from .reconstruction import Reconstruction
 
 POLL_EVERY_S = 0.25
@@ -81,7 +81,7 @@ def _is_settled(job: Reconstruction) -> bool:
 
 def _find_again() -> None:
     try:
-        found = reconstruction.known()
+        found = [*reconstruction.known(), *backend_setup.known()]
     except OSError as error:
         _log.warning("the jobs folder cannot be read: %s", error)
         return

@@ -24,6 +24,15 @@ class GazeSplatPreferences(bpy.types.AddonPreferences):
     backend_python: bpy.props.StringProperty(
         name="Backend Python", subtype="FILE_PATH",
         description="The Python that reconstructs, with its packages; never Blender's own. Empty: look in the usual places")
+    setup_python: bpy.props.StringProperty(
+        name="Python to Start From", subtype="FILE_PATH",
+        description="The backend's environment is made from this Python 3.11 or 3.13, which stays as it is. Empty: Blender's own")
+    wheel_folder: bpy.props.StringProperty(
+        name="Folder of Wheels", subtype="DIR_PATH",
+        description="Take the backend's packages from .whl files in here, without a network. Empty: download them")
+    setup_video: bpy.props.BoolProperty(
+        name="For Videos Too", default=False,
+        description="Also set up what portraits from videos need: torch and its company, several times as large")
     jobs_folder: bpy.props.StringProperty(
         name="Jobs Folder", subtype="DIR_PATH",
         description="Where reconstructions are kept. Empty: in the extension's own folder")
@@ -39,7 +48,17 @@ class GazeSplatPreferences(bpy.types.AddonPreferences):
         layout.prop(self, "live_display")
         layout.prop(self, "backend_python")
         layout.prop(self, "jobs_folder")
-        layout.operator("gazesplat.examine_backend")
+        column = layout.column()
+        column.prop(self, "setup_video")
+        column.prop(self, "setup_python")
+        column.prop(self, "wheel_folder")
+        row = layout.row()
+        row.operator_context = "INVOKE_DEFAULT"
+        setup = row.operator("gazesplat.setup_backend", icon="IMPORT")
+        setup.video = self.setup_video
+        row.operator("gazesplat.remove_backend", icon="TRASH")
+        row.operator("gazesplat.copy_setup_command", icon="CONSOLE").video = self.setup_video
+        row.operator("gazesplat.examine_backend", icon="VIEWZOOM")
 
 
 def stored() -> GazeSplatPreferences | None:

@@ -15,6 +15,7 @@ from .check_farm import GAZESPLAT_OT_check_farm
 from .check_motion import GAZESPLAT_OT_check_motion
 from .clear_generated import GAZESPLAT_OT_clear_generated
 from .clear_layer import GAZESPLAT_OT_clear_layer
+from .copy_setup_command import GAZESPLAT_OT_copy_setup_command
 from .delete_portrait import GAZESPLAT_OT_delete_portrait
 from .drop_photo import GAZESPLAT_FH_photo
 from .drop_portrait import GAZESPLAT_FH_portrait
@@ -31,11 +32,13 @@ from .mute_layer import GAZESPLAT_OT_mute_layer
 from .open_log import GAZESPLAT_OT_open_log
 from .reconstruct import GAZESPLAT_OT_reconstruct
 from .refit_linear import GAZESPLAT_OT_refit_linear
+from .remove_backend import GAZESPLAT_OT_remove_backend
 from .remove_job import GAZESPLAT_OT_remove_job
 from .remove_splat_plate import GAZESPLAT_OT_remove_splat_plate
 from .reseed_layer import GAZESPLAT_OT_reseed_layer
 from .set_up_render import GAZESPLAT_OT_set_up_render
 from .set_up_splat_plate import GAZESPLAT_OT_set_up_splat_plate
+from .setup_backend import GAZESPLAT_OT_setup_backend
 
 CLASSES = (
     GAZESPLAT_OT_reconstruct,
@@ -70,6 +73,9 @@ CLASSES = (
     GAZESPLAT_OT_refit_linear,
     GAZESPLAT_OT_check_farm,
     GAZESPLAT_OT_examine_backend,
+    GAZESPLAT_OT_setup_backend,
+    GAZESPLAT_OT_remove_backend,
+    GAZESPLAT_OT_copy_setup_command,
 )
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

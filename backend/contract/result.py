@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from . import paths
+from . import environment, paths
 from .errors import GazeSplatError
 
 PLY = "portrait.ply"
@@ -20,7 +20,7 @@ REFIT_FILES = (LINEAR, METRICS)
 READINGS = "readings.npz"          # what an actor's face did in every frame, see gazesplat_addon/gaze/capture.py
 CAPTURE = "capture"                # the kind of job that reads a performance:
 CAPTURE_FILES = (READINGS, METRICS)
-_FILES_OF = {REFIT: REFIT_FILES, CAPTURE: CAPTURE_FILES}
+_FILES_OF = {REFIT: REFIT_FILES, CAPTURE: CAPTURE_FILES, environment.SETUP: (environment.SETUP_REPORT,)}
 
 
 def begin(folder: Path) -> Path:

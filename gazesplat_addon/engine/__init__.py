@@ -10,6 +10,13 @@ def register() -> None:
     render_engine.register()
 
 
+def end_worker() -> None:
+    """End the worker, if one runs; the next frame starts another."""
+    from . import render_engine
+
+    render_engine.end_worker()
+
+
 def unregister() -> None:
     """End the worker and take the engine out."""
     from . import render_engine

@@ -129,6 +129,11 @@ def background_of(world: bpy.types.World | None) -> np.ndarray:
     return np.array(node.inputs["Color"].default_value[:3]) * node.inputs["Strength"].default_value
 
 
+def end_worker() -> None:
+    """End the worker, if one runs; the next frame starts another."""
+    _worker.stop()
+
+
 def register() -> None:
     """Offer the engine, and Blender's own panels for it."""
     settings.register()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ...backend.contract.environment import ABSENT, INCOMPLETE, PORTRAITS, PYTHONS, is_ours, python_of_venv, state_of
 from ...backend.contract.errors import GazeSplatError
 from . import process
 
@@ -15,12 +16,8 @@ from . import process
 VARIABLE = "GAZESPLAT_BACKEND_PYTHON"
 
 ROOT = Path(__file__).resolve().parents[2]
+FOLDER = "backend"      # inside the folder that Blender gives the extension to write in
 SET_UP_COMMAND = "python3 dev.py setup"
-
-
-def python_of_venv(venv: Path) -> Path:
-    """Return the path that a virtual environment's Python has on this platform."""
-    return venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
 def candidates(setting: str = "", user_folder: Path | None = None) -> list[Path]:
@@ -33,7 +30,9 @@ def candidates(setting: str = "", user_folder: Path | None = None) -> list[Path]
     said = setting or os.environ.get(VARIABLE, "")
     if said:
         return [Path(said).expanduser()]
-    places = [python_of_venv(Path(user_folder) / "backend")] if user_folder is not None else []
+    places = [python_of_venv(Path(user_folder) / FOLDER)] if user_folder is not None else []
+    # A set-up of ours that was cut off is no backend yet; an environment that somebody has put there may be.
+    places = [one for one in places if not is_ours(one.parents[1]) or state_of(one.parents[1], PORTRAITS) not in (INCOMPLETE, ABSENT)]
     return [*places, python_of_venv(ROOT / ".venv" / "backend")]
 
 
@@ -48,15 +47,33 @@ def find_backend_python(places: list[Path]) -> Path:
 
 
 def set_up_hint() -> str:
-    """Return what to type to set the backend up, ready to be copied into a terminal."""
+    """Return how to set the backend up, in one sentence."""
     if (ROOT / "dev.py").is_file():
         return f'In the folder "{ROOT}" run: {SET_UP_COMMAND}'
-    requirements = ROOT / "backend" / "requirements"
-    python = "py -3.11" if sys.platform == "win32" else "python3.11"
-    venv = Path("~/gazesplat-backend").expanduser()
-    pip = f'"{python_of_venv(venv)}" -m pip install'
-    return (f'Run in a terminal: {python} -m venv "{venv}" && {pip} -r "{requirements / "backend.txt"}" && '
-            f'{pip} --no-deps -r "{requirements / "backend-nodeps.txt"}" , then choose {python_of_venv(venv)} in the preferences.')
+    return "Press Set Up Backend in the sidebar's tab GazeSplat or in the preferences, or type gs.setup_backend() in the console."
+
+
+def set_up_command(python: Path, folder: Path, *, video: bool = False, wheels: Path | None = None) -> str:
+    """Return the line that does in a terminal what Set Up Backend does, ready to be copied."""
+    words = [f'"{python}"', "-I", f'"{process.BACKEND}"', "set-up", "--folder", f'"{folder}"']
+    return " ".join([*words, *(["--video"] if video else []), *(["--wheels", f'"{wheels}"'] if wheels is not None else [])])
+
+
+def check_python(python: Path, timeout_s: float = 30.0) -> None:
+    """Ask a Python for its version; GazeSplatError ``no-python``, or ``wrong-python`` if the backend's packages have no builds for it."""
+    hidden = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+    question = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        answer = subprocess.run([str(python), "-I", "-c", question], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                timeout=timeout_s, check=False, env=process.scrubbed_environment(), **hidden)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GazeSplatError("no-python", f"{python} cannot be started as a Python.", f"Choose a Python {' or '.join(PYTHONS)}.") from error
+    version = answer.stdout.strip()
+    if answer.returncode or not version:
+        raise GazeSplatError("no-python", f"{python} is no Python.", f"Choose a Python {' or '.join(PYTHONS)}.")
+    if version not in PYTHONS:
+        raise GazeSplatError("wrong-python", f"Python {version} cannot carry the backend: its packages have no builds for it.",
+                             f"Install Python {' or '.join(PYTHONS)} and choose it in the preferences.")
 
 
 def run_doctor(python: Path, timeout_s: float = 120.0) -> dict:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gazesplat.backend import doctor
+from gazesplat.backend.contract.environment import python_of_venv
 from gazesplat.gazesplat_addon.jobs import environment
 
 TORCH_VERSION = doctor.read_pins("torch.txt")["torch"]
@@ -28,7 +29,7 @@ def other_python(tmp_path):
     """A Python that sees this one's packages, and a folder where more can be put before them."""
     folder = tmp_path / "venv"
     venv.create(folder, with_pip=False, symlinks=True)
-    python = environment.python_of_venv(folder)
+    python = python_of_venv(folder)
     query = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(subprocess.run([python, "-I", "-c", query], capture_output=True, text=True, check=True).stdout.strip())
     (packages / "zz_rest.pth").write_text(sysconfig.get_path("purelib") + "\n", "utf-8")

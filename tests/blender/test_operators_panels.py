@@ -113,7 +113,11 @@ def test_the_doctors_report(jobs_folder, gs, room, monkeypatch):
               "models": {"face.task": {"status": "damaged"}}}
     monkeypatch.setattr(status, "last_report", lambda: report)
     words = drawn(gs, room, context_for())["Backend"]
-    assert {"Not ready", "numba: missing", "face.task: damaged", "pip install numba"} <= set(words)
+    assert {"Not ready", "numba: missing", "face.task: damaged", "pip install numba"} <= set(words)    # somebody's own environment
+    monkeypatch.setattr(room("gazesplat_addon.backend_setup"), "state", lambda: "ready")
+    words = drawn(gs, room, context_for())["Backend"]
+    assert {"Not ready", "numba: missing", "Repair...", "Set Up...", "Remove..."} <= set(words) and "pip install numba" not in words
+    assert any("Install GazeSplat again" in word for word in words)
 
 
 def test_directing_a_portrait(jobs_folder, gs, room, folder):

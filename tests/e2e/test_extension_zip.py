@@ -56,7 +56,7 @@ def test_zip_holds_the_product_and_nothing_else(archive):
 def test_manifest_and_changelog_speak_of_the_same_version(root):
     manifest = tomllib.loads((root / "blender_manifest.toml").read_text("utf-8"))
     assert len(manifest["tagline"]) <= 64
-    assert set(manifest["permissions"]) == {"files"}
+    assert set(manifest["permissions"]) == {"files", "network"}
     assert manifest["blender_version_min"] == "4.5.0"
     assert f"## {manifest['version']}" in (root / "CHANGELOG.md").read_text("utf-8")
 

@@ -106,6 +106,12 @@ def test_jobs_are_standard_library_only(path):
         assert within(name, "gazesplat_addon.jobs", "backend.contract"), name
 
 
+@each(files_in("backend.setup"))
+def test_setup_runs_in_a_python_that_has_nothing(path):
+    assert not outside(path)
+    assert all(within(name, "backend.setup", "backend.contract", "backend.context") for name in inside(path))
+
+
 @each(files_in("gazesplat_addon"))
 def test_addon_knows_of_the_backend_only_the_contract(path):
     assert outside(path) <= BLENDER | {"numpy"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gazesplat.backend.contract import paths, result
+from gazesplat.backend.contract.environment import python_of_venv
 from gazesplat.backend.contract.errors import GazeSplatError
 from gazesplat.gazesplat_addon.jobs import environment, registry, state
 from gazesplat.gazesplat_addon.jobs.folder import create_job
@@ -91,7 +92,7 @@ def test_no_jobs_folder_is_no_jobs(tmp_path):
 
 def test_backend_python_is_what_somebody_said_or_what_was_set_up(tmp_path, monkeypatch):
     monkeypatch.delenv(environment.VARIABLE, raising=False)
-    own = environment.python_of_venv(tmp_path / "user" / "backend")
+    own = python_of_venv(tmp_path / "user" / "backend")
     own.parent.mkdir(parents=True)
     own.touch()
     assert environment.find_backend_python(environment.candidates("", tmp_path / "user")) == own
@@ -105,11 +106,12 @@ def test_backend_python_is_what_somebody_said_or_what_was_set_up(tmp_path, monke
     assert environment.candidates("/set/in/preferences", tmp_path / "user") == [Path("/set/in/preferences")]
 
 
-def test_hint_without_a_checkout_is_a_command(monkeypatch, tmp_path):
+def test_hint_without_a_checkout_is_a_click_or_a_command(monkeypatch, tmp_path):
     assert "dev.py setup" in environment.set_up_hint()
     monkeypatch.setattr(environment, "ROOT", tmp_path)
-    assert "-m venv" in environment.set_up_hint()
-    assert "--no-deps" in environment.set_up_hint()
+    assert "setup_backend()" in environment.set_up_hint()
+    command = environment.set_up_command(Path("/a python"), tmp_path / "b", video=True, wheels=tmp_path)
+    assert command.startswith('"/a python" -I ') and f'set-up --folder "{tmp_path / "b"}" --video --wheels "{tmp_path}"' in command
 
 
 def test_doctor_that_is_no_python(tmp_path):
