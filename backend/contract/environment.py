@@ -30,7 +30,7 @@ class PackageSet:
     """Packages that are installed together; ``needs`` are the doctor's names for what they are for.
 
     ``installs`` are pip's runs, each (requirement files, constraint file or "", further options). Sizes in megabytes by
-    machine (measured on Linux, with CPython 3.11; CUDA as its vendors state them).
+    machine (measured on Linux; CUDA and Apple silicon are estimates).
     """
 
     name: str
@@ -60,7 +60,7 @@ def _digest(how: str, files: tuple[str, ...]) -> str:
 
 
 PORTRAITS = PackageSet("portraits", ("portraits",), ((("backend.txt",), "", ()), (("backend-nodeps.txt",), "", ("--no-deps",))), 17,
-                       {CPU: 240, CUDA: 240, APPLE: 200}, {CPU: 730, CUDA: 730, APPLE: 650})
+                       {CPU: 215, CUDA: 215, APPLE: 190}, {CPU: 720, CUDA: 720, APPLE: 640})
 VIDEO = PackageSet("video", ("training", "video"), ((("torch.txt", "video.txt"), "backend.txt", ()),), 19,
                    {CPU: 260, CUDA: 3200, APPLE: 150}, {CPU: 1050, CUDA: 7500, APPLE: 700})
 SETS = (PORTRAITS, VIDEO)
