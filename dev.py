@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything a person does with a source checkout: set up, demo, test, lint, bench, gui, package.
+"""Everything a person does with a source checkout: set up, demo, test, lint, docs, bench, gui, package.
 
 Needs git, Python 3.11 or newer with pip, and nothing else: each command first makes the environments
 it needs under .venv/ (one for the backend, one for each tested Blender, from the bpy module on PyPI).
@@ -71,6 +71,8 @@ VIDEO = Environment("backend", "the backend's video road", BACKEND.pythons,
 BLENDERS = (Environment("blender-5.2", "Blender 5.2", ("3.13",), (("bpy==5.2.3", *_files("test-blender.txt")),), "import bpy"),
             Environment("blender-4.5", "Blender 4.5", ("3.11",), (("bpy==4.5.15", *_files("test-blender.txt")),), "import bpy"))
 
+DOCS = Environment("docs", "the guide", ("3.11", "3.13", "3.12"), (("-r", str(ROOT / "docs" / "requirements.txt")),), "import mkdocs")
+
 
 class Stop(Exception):  # noqa: N818  it ends the command, with words for the person who typed it
     """The command cannot go on; the text says why and what to do."""
@@ -114,7 +116,8 @@ def _make(one: Environment) -> None:
     stamp, label = one.stamp, "-".join(filter(None, (one.name, one.part)))
     if one.folder.exists() and not stamp.exists() and not one.part:
         shutil.rmtree(one.folder)  # a set-up that was interrupted: nothing in it can be trusted
-    stamp.unlink(missing_ok=True)
+    if stamp.exists():  # not removed: another dev.py would take an environment that is being brought up to date for an interrupted one
+        stamp.write_text("unfinished", "utf-8")
     say(f"{label}: installing with {base}")
     log = ROOT / ".venv" / f"{label}.log"
     log.parent.mkdir(exist_ok=True)
@@ -188,6 +191,9 @@ def command_test(arguments: argparse.Namespace) -> int:
     for one, folders in runs:
         counts = _run_pytest(one, folders, arguments.k)
         passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
+    if not (arguments.fast or arguments.k):
+        broken = _build_docs(arguments.j)
+        passed, failed = passed + (not broken), failed + broken
     say(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 
@@ -279,6 +285,25 @@ def command_lint(arguments: argparse.Namespace) -> int:
     set_up([BACKEND], arguments.j)
     fix = ["--fix"] if arguments.fix else []
     return subprocess.run([str(BACKEND.python), "-m", "ruff", "check", *fix, "."], cwd=ROOT, check=False).returncode
+
+
+def command_docs(arguments: argparse.Namespace) -> int:
+    """Build the guide into site/; a broken link or a page outside the menu is an error."""
+    if _build_docs(arguments.j):
+        return 1
+    say(f"Open {ROOT / 'site' / 'index.html'}")
+    return 0
+
+
+def _build_docs(jobs: int) -> bool:
+    """Build the guide and return whether anything is wrong with it."""
+    set_up([DOCS], jobs)
+    say("\nthe guide: docs")
+    command = [str(DOCS.python), "-m", "mkdocs", "build", "--strict", "--config-file", str(ROOT / "mkdocs.yml")]
+    # Not --quiet: that hides warnings from --strict too.
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    say("\n".join(line for line in done.stderr.splitlines() if not line.startswith("INFO")))
+    return done.returncode != 0
 
 
 def command_bench(arguments: argparse.Namespace) -> int:
@@ -393,6 +418,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=ROOT / "demo", metavar="FOLDER")
     lint = commands.add_parser("lint", help="check the style")
     lint.add_argument("--fix", action="store_true", help="mend what can be mended")
+    commands.add_parser("docs", help="build the guide into site/")
     bench = commands.add_parser("bench", help="run a benchmark: bench eyes --gt FOLDER")
     bench.add_argument("name", help="a file in backend/bench/ or tests/bench/")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, help="what the benchmark takes")

@@ -11,6 +11,8 @@ from ..gazesplat_addon.portrait import Portrait
 
 # In pixels at interface scale 1: average width of a letter, what a panel's borders and tabs take, a box's borders, an icon.
 _LETTER_PX, _BORDERS_PX, _BOX_PX, _ICON_PX = 6.4, 42, 14, 22
+# Below this, labels beside their fields are cut off, "Blink Left" and "Blink Right" both to "Blink ...".
+_ROOMY_PX = 240
 
 
 class SidebarPanel:
@@ -33,6 +35,11 @@ class PortraitPanel(SidebarPanel):
 def chosen_portrait(context: bpy.types.Context) -> Portrait | None:
     """Return the portrait that the artist means: the active object's, else the scene's only one."""
     return portrait.chosen(context.active_object, context.scene)
+
+
+def roomy(context: bpy.types.Context) -> bool:
+    """Return whether the sidebar is wide enough for labels beside fields, and three buttons in a row."""
+    return context.region.width / context.preferences.system.ui_scale >= _ROOMY_PX
 
 
 def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, *, icon: str = "NONE", boxed: bool = False) -> None:

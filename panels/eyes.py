@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon.scene import store
-from .base import PortraitPanel, chosen_portrait
+from .base import PortraitPanel, chosen_portrait, roomy
 
 
 class GAZESPLAT_PT_eyes(PortraitPanel, bpy.types.Panel):
@@ -15,29 +15,13 @@ class GAZESPLAT_PT_eyes(PortraitPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        portrait = chosen_portrait(context)
-        root, gaze = portrait.root, store.parts_of(portrait.root).get(store.GAZE)
+        root = chosen_portrait(context).root
         row = layout.row()
         row.label(text=root.name, icon="USER")
         row.operator("view3d.view_camera", text="", icon="OUTLINER_OB_CAMERA")
         row.operator("gazesplat.delete_portrait", text="", icon="TRASH")
-
-        row = layout.row(align=True)
-        row.operator("gazesplat.look_at_camera", text="Camera", icon="CAMERA_DATA")
-        row.operator("gazesplat.look_at_object", text="Selected", icon="OBJECT_DATA")
-        row.operator("gazesplat.look_at_nothing", text="Nothing", icon="X")
-        row = layout.row(align=True)
-        row.operator_context = "INVOKE_DEFAULT"
-        row.operator("gazesplat.live_follow", text="Follow Mouse", icon="MOUSE_MOVE").what = "CURSOR"
-        row.operator("gazesplat.live_follow", text="Follow You", icon="VIEW_CAMERA").what = "VIEW"
-        layout.prop(context.scene.gazesplat, "attention", slider=True)
-        layout.use_property_split = True
-        for constraint in gaze.constraints if gaze is not None else ():
-            if constraint.type == "COPY_LOCATION":
-                layout.prop(constraint, "target", text="Looks at")
-
-        column = layout.column()
-        column.prop(root, '["look_at"]', text="Follow Target", slider=True)
+        self._draw_target(context, root)
+        layout.use_property_split = roomy(context)
         column = layout.column(align=True)
         column.prop(root, '["gaze_yaw"]', text="Gaze Left")
         column.prop(root, '["gaze_pitch"]', text="Gaze Up")
@@ -45,3 +29,30 @@ class GAZESPLAT_PT_eyes(PortraitPanel, bpy.types.Panel):
         column.prop(root, '["blink_left"]', text="Blink Left", slider=True)
         column.prop(root, '["blink_right"]', text="Blink Right", slider=True)
         layout.prop(root, '["pupil"]', text="Pupils")
+        self._draw_live(context)
+
+    def _draw_target(self, context: bpy.types.Context, root: bpy.types.Object) -> None:
+        column = self.layout.column(align=True)
+        column.label(text="Look at")
+        row = column.row(align=True) if roomy(context) else column
+        row.operator("gazesplat.look_at_camera", text="Camera", icon="CAMERA_DATA")
+        row.operator("gazesplat.look_at_object", text="Selected", icon="OBJECT_DATA")
+        row.operator("gazesplat.look_at_nothing", text="Nothing", icon="X")
+        column = self.layout.column()
+        column.use_property_split = roomy(context)
+        gaze = store.parts_of(root).get(store.GAZE)
+        for constraint in gaze.constraints if gaze is not None else ():
+            if constraint.type == "COPY_LOCATION":
+                column.prop(constraint, "target", text="Target")
+        column.prop(root, '["look_at"]', text="Follow Target", slider=True)
+
+    def _draw_live(self, context: bpy.types.Context) -> None:
+        column = self.layout.column(align=True)
+        column.use_property_split = False
+        column.label(text="Look live at")
+        row = column.row(align=True)
+        # The sidebar is no view to follow the mouse in: the operator runs in the region beside it.
+        row.operator_context = "INVOKE_REGION_WIN"
+        row.operator("gazesplat.live_follow", text="Mouse", icon="MOUSE_MOVE").what = "CURSOR"
+        row.operator("gazesplat.live_follow", text="You", icon="VIEW_CAMERA").what = "VIEW"
+        column.prop(context.scene.gazesplat, "attention", slider=True)

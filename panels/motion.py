@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .base import PortraitPanel, chosen_portrait
+from .base import PortraitPanel, chosen_portrait, roomy
 
 
 class GAZESPLAT_PT_motion(PortraitPanel, bpy.types.Panel):
@@ -14,7 +14,7 @@ class GAZESPLAT_PT_motion(PortraitPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        layout.use_property_split = True
+        layout.use_property_split = roomy(context)
         layout.use_property_decorate = False
         settings = context.scene.gazesplat
         layout.prop(settings, "motion_preset")
@@ -61,7 +61,7 @@ class GAZESPLAT_PT_generators(PortraitPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        layout.use_property_split = True
+        layout.use_property_split = roomy(context)
         layout.use_property_decorate = False
         settings = context.scene.gazesplat
         layout.prop(settings, "state")

@@ -37,7 +37,7 @@ def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
     if not portrait.rigged:
         return "This splat has no eyes to direct: import a portrait.ply with its sidecar files."
     if not motion.keyed_range(portrait.root):
-        return "Look through the camera (Numpad 0), give the eyes a target, then add saccades, blinks and head drift below."
+        return "Look through the camera (Numpad\u00a00), give the eyes something to look at, then press Animate below."
     if render_settings.render_problems(scene):
         return "Set up the render below, so that F12 shows true colours."
     return "Press F12 to render, or change the seed until the motion is right."

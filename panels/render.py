@@ -20,13 +20,16 @@ class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         self._draw_live_display(context)
-        self.layout.label(text="Set up for")
-        row = self.layout.row(align=True)
+        column = self.layout.column(align=True)
+        column.label(text="Portraits alone, exact colours")
+        row = column.row(align=True)
         for engine, name in (("cycles", "Cycles"), ("eevee", "EEVEE"), ("gazesplat", "GazeSplat")):
             button = row.operator("gazesplat.set_up_render", text=name)
             button.engine, button.colour_mode = engine, "exact"
-        row = self.layout.row(align=True)
-        for engine, name in (("cycles", "Cycles, Scene-linear"), ("eevee", "EEVEE, Scene-linear")):
+        column = self.layout.column(align=True)
+        column.label(text="Among other things, scene-linear")
+        row = column.row(align=True)
+        for engine, name in (("cycles", "Cycles"), ("eevee", "EEVEE")):
             button = row.operator("gazesplat.set_up_render", text=name)
             button.engine, button.colour_mode = engine, "scene-linear"
         if not render_settings.refitted(context.scene):

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every snippet of docs/console.md runs, from top to bottom, in the file that the page imagines."""
+"""Every Python snippet of the guide runs, each page from top to bottom, in the file that the pages imagine."""
 from __future__ import annotations
 
-import re
 import shutil
 import sys
-from pathlib import Path
 
 import bpy
 import pytest
 
+from tests.docs_snippets import BLENDER_PAGES, DOCS, snippets
 from tests.portrait_files import write_portrait
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "console.md"
 
 
 @pytest.fixture
@@ -49,18 +46,28 @@ def imagined_file(clean, room, monkeypatch, tmp_path):
     shutil.rmtree(tmp_path / "jobs", ignore_errors=True)
 
 
-def snippets():
-    text = PAGE.read_text("utf-8")
-    found = [(text[:match.start()].count("\n") + 2, match[1]) for match in re.finditer(r"```python\n(.*?)```", text, re.DOTALL)]
-    assert len(found) > 8
-    return found
+def run(page: str, **names: object) -> dict:
+    """Run a page's snippets with what it takes for granted, and return all names it has made."""
+    for line, code in snippets(page):
+        exec(compile("\n" * (line - 1) + code, str(DOCS / page), "exec"), names)
+    return names
 
 
-def test_every_snippet_runs(imagined_file, gs, capsys):
-    names: dict = {}
-    for line, code in snippets():
-        exec(compile("\n" * (line - 1) + code, str(PAGE), "exec"), names)
+def test_every_snippet_of_the_cookbook_runs(imagined_file, gs, capsys):
+    names = run("console.md")
     printed = capsys.readouterr().out
     assert "no-file" in printed and "100%" in printed
     assert not names["mara"].alive
     assert len(gs.portraits()) == 3, "the first photo, and the two of the folder"
+
+
+@pytest.mark.parametrize("page", [page for page in BLENDER_PAGES if page != "console.md"])
+def test_every_snippet_of_the_guide_runs(imagined_file, gs, room, monkeypatch, page):
+    monkeypatch.setattr(room("gazesplat_addon.portrait").Portrait, "capture_gaze", lambda portrait, clip, *, start: None)
+    monkeypatch.setattr(room("gazesplat_addon.motion_check"), "_write_report", lambda *given: None)
+    bpy.context.scene.frame_end = 48
+    made = gs.load(imagined_file / "portraits" / "mara" / "portrait.ply", name="Mara")
+    if page == "motion.md":
+        made.animate("interview", seed=1)
+    run(page, gs=gs, portrait=made)
+    assert made.alive

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs inside a windowed Blender: an artist's first minutes, from the zip to a rendered picture.
+
+Arguments after ``--``: the zip, a portrait's folder, a folder for pictures. Writes ``report.json`` there; the test
+test_first_minutes.py judges. Backend jobs are dummies, played by Blender's own Python: they need nothing but its library.
+"""
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpy
+
+# isort: split
+import addon_utils
+
+sys.path.insert(0, str(Path(__file__).parent))
+from screen import area, cropped, drag, key, move, pixels, press, redraw, region, save_png, until, window
+
+ARCHIVE, PORTRAIT, OUT = map(Path, sys.argv[sys.argv.index("--") + 1:][:3])
+EXTENSION = "bl_ext.user_default.gazesplat"
+SETTLE_S = 0.4
+NARROW_PX, USUAL_PX, WIDE_PX = 190, 300, 520
+STORY = [{"do": "stage", "name": "Reading the face"}, {"do": "progress", "fraction": 0.4, "text": "splat 4 of 10"},
+         {"do": "sleep", "seconds": 60}]
+report: dict = {"version": bpy.app.version_string}
+
+
+class Listener:
+    """Keeps what Python writes to stderr: an exception in a panel's draw() only prints its traceback."""
+
+    def __init__(self, stream) -> None:
+        self._stream, self.text = stream, ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+
+def room(name: str):
+    """Import a module of the extension."""
+    return importlib.import_module(f"{EXTENSION}.{name}")
+
+
+def seen(name: str) -> Iterator[float]:
+    """Save the sidebar as it is now, with the mouse out of the way."""
+    view = region("WINDOW")
+    yield from move(view.x + view.width // 3, view.y + view.height // 2)
+    redraw()
+    yield SETTLE_S
+    redraw()
+    save_png(OUT / f"{name}.png", cropped(pixels(region())))
+
+
+def sidebar(width_px: int) -> Iterator[float]:
+    """Open the tab GazeSplat at a width."""
+    area().spaces.active.show_region_ui = True
+    redraw()
+    yield SETTLE_S
+    region().active_panel_category = "GazeSplat"
+    redraw()
+    yield SETTLE_S
+    side = region()
+    yield from drag(side.x, side.y + side.height // 2, side.x + side.width - width_px)
+    redraw()
+    yield SETTLE_S
+
+
+def install() -> Iterator[float]:
+    """As dropping the zip does."""
+    with bpy.context.temp_override(window=window()):
+        bpy.ops.extensions.package_install_files(filepath=str(ARCHIVE), repo="user_default", enable_on_install=True)
+    yield SETTLE_S
+    report["enabled"] = EXTENSION in bpy.context.preferences.addons
+    yield from sidebar(USUAL_PX)
+    yield from seen("first_run")
+
+
+def preferences() -> Iterator[float]:
+    """The extension's page, in place of the 3D view."""
+    place = area()
+    place.type = "PREFERENCES"
+    bpy.context.preferences.active_section = "ADDONS"
+    bpy.context.window_manager.addon_search = "gazesplat"
+    with bpy.context.temp_override(window=window(), area=place):
+        bpy.ops.preferences.addon_expand(module=EXTENSION)
+    redraw()
+    yield SETTLE_S
+    save_png(OUT / "preferences.png", cropped(pixels(region("WINDOW", place))))
+    place.type = "VIEW_3D"
+    redraw()
+    yield SETTLE_S
+
+
+def start_dummy(story: list) -> str:
+    """Start a dummy job as Reconstruct starts a real one; return its id."""
+    photo = OUT / "selfie.jpg"
+    photo.write_bytes(b"the dummy does not look")
+    job = room("gazesplat_addon.reconstruction").start(photo, kind="dummy", quality="draft", seed=0,
+                                                          options={"story": story, "portrait": str(PORTRAIT)})
+    room("gazesplat_addon.api").show_progress(job, when_done=room("operators.reconstruct").import_into_open_file)
+    return job.id
+
+
+def jobs() -> Iterator[float]:
+    """Progress, cancelling by the button, a failure, success."""
+    # Said for this process only, and only now: before, the tab has shown how it looks without a backend.
+    os.environ["GAZESPLAT_BACKEND_PYTHON"] = sys.executable
+    live = room("gazesplat_addon.live_jobs")
+    name = start_dummy(STORY)
+    job = live.find(name)
+    yield from until(lambda: job.progress >= 0.4)
+    yield from seen("job_running")
+    yield from press("gazesplat.cancel_job", share_x=0.84)
+    yield from until(lambda: job.ended)
+    report["cancelled"] = job.state
+    yield from press("gazesplat.remove_job", share_x=0.84)
+    yield from until(lambda: not live.watched())
+    failed = live.find(start_dummy([{"do": "fail", "code": "no-face", "message": "No face was found in this picture.",
+                                    "hint": "Use a photo of one face, upright and from the front."}]))
+    yield from until(lambda: failed.ended)
+    yield from seen("job_failed")
+    yield from press("gazesplat.remove_job", share_x=0.84)
+    for old in list(bpy.data.objects):
+        bpy.data.objects.remove(old)
+    start_dummy([{"do": "stage", "name": "Reading the face"}, {"do": "count", "steps": 3, "seconds": 0.6}])
+    yield from until(lambda: bool(room("gazesplat_addon.api").portraits()))
+    yield SETTLE_S
+    report["imported"] = [one.name for one in room("gazesplat_addon.api").portraits()]
+    yield from seen("imported")
+
+
+def eyes() -> Iterator[float]:
+    """Look at the selected thing, then at the camera; keys from a preset."""
+    portrait = room("gazesplat_addon.api").portraits()[0]
+    candle = bpy.data.objects.new("Candle", None)
+    candle.location = 0.3, -0.8, 0.1
+    bpy.context.scene.collection.objects.link(candle)
+    candle.select_set(True)
+    before = portrait.eyes.left.now
+    yield from press("gazesplat.look_at_object")
+    yield SETTLE_S
+    report["turned_deg"] = abs(portrait.eyes.left.now.yaw_deg - before.yaw_deg)
+    yield from press("gazesplat.look_at_camera", share_x=0.25)
+    yield from press("gazesplat.animate")
+    yield SETTLE_S
+    report["keys"] = {layer.name: layer.keys for layer in portrait.layers}
+    yield from seen("animated")
+
+
+def live() -> Iterator[float]:
+    """Follow the mouse, record, keep, end."""
+    portrait = room("gazesplat_addon.api").portraits()[0]
+    portrait.clear()
+    gaze = next(one for one in portrait.root.children if one.name.endswith(".gaze"))
+    yield from press("gazesplat.live_follow(what='CURSOR'", share_x=0.25)
+    view = region("WINDOW")
+    x, y = view.x + 80, view.y + view.height // 2
+    rest = portrait.eyes.left.now.yaw_deg
+    yield from move(x, y)
+    yield SETTLE_S
+    yield from key("R", x, y)
+    looked = []
+    for step in range(6):
+        yield from move(x + 60 * step, y)
+        yield SETTLE_S / 2
+        looked.append(portrait.eyes.left.now.yaw_deg)
+    yield from key("R", x + 300, y)
+    yield SETTLE_S
+    yield from key("ESC", x + 300, y)
+    yield SETTLE_S
+    report["followed_deg"] = max(looked) - min(looked)
+    report["rest_deg"] = rest
+    report["recorded"] = gaze.animation_data is not None and gaze.animation_data.action is not None
+    report["follow_ended"] = room("operators.live_follow").GAZESPLAT_OT_live_follow._running is None
+
+
+def export_and_stop() -> Iterator[float]:
+    """A sequence of files, stopped by Escape: what is there is whole, and no more comes."""
+    view = region("WINDOW")
+    with bpy.context.temp_override(window=window(), area=area(), region=view):
+        bpy.ops.gazesplat.export_portrait("INVOKE_DEFAULT", filepath=str(OUT / "posed.ply"), sequence=True)
+    yield from until(lambda: len(list(OUT.glob("posed*.ply"))) > 1)
+    yield from key("ESC", view.x + view.width // 2, view.y + view.height // 2)
+    yield SETTLE_S
+    there = len(list(OUT.glob("posed*.ply")))
+    yield 3 * SETTLE_S
+    report["exported"], report["exported_later"] = there, len(list(OUT.glob("posed*"))) - there
+
+
+def render() -> Iterator[float]:
+    """The panel's button for Cycles, then F12."""
+    scene = bpy.context.scene
+    yield from press("engine='cycles', colour_mode='exact'", share_x=0.2)
+    report["engine"] = scene.render.engine
+    scene.render.resolution_x = scene.render.resolution_y = 96
+    scene.render.resolution_percentage = 100
+    with bpy.context.temp_override(window=window(), area=area(), region=region("WINDOW")):
+        bpy.ops.render.render("INVOKE_DEFAULT")
+    yield SETTLE_S
+    yield from until(lambda: not bpy.app.is_job_running("RENDER"), 120.0)
+    result = bpy.data.images["Render Result"]
+    scene.render.image_settings.file_format = "PNG"
+    result.save_render(str(OUT / "rendered.png"), scene=scene)
+    view = region("WINDOW", max(window().screen.areas, key=lambda one: one.width * one.height))
+    yield from key("ESC", view.x + view.width // 2, view.y + view.height // 2)
+    yield SETTLE_S
+
+
+def every_panel() -> Iterator[float]:
+    """All panels open, at three widths. Which ones start closed is kept by the screen: hence a new file."""
+    addon_utils.disable(EXTENSION)
+    for panel in room("panels").CLASSES:
+        panel.bl_options = set(getattr(panel, "bl_options", ())) - {"DEFAULT_CLOSED"}
+    addon_utils.enable(EXTENSION)
+    bpy.ops.wm.read_homefile()
+    yield SETTLE_S
+    for old in list(bpy.data.objects):
+        bpy.data.objects.remove(old)
+    room("gazesplat_addon.api").load(PORTRAIT, name="Mara")
+    for name, width_px in (("narrow", NARROW_PX), ("usual", USUAL_PX), ("wide", WIDE_PX)):
+        yield from sidebar(width_px)
+        report[f"{name}_px"] = region().width
+        yield from seen(f"panels_{name}")
+
+
+def steps() -> Iterator[float]:
+    """Everything, in the order in which an artist meets it."""
+    yield SETTLE_S
+    for part in (install, preferences, jobs, eyes, live, export_and_stop, render, every_panel):
+        report["part"] = part.__name__
+        yield from part()
+    report["done"] = True
+
+
+def run() -> None:
+    """Drive the steps by a timer and leave."""
+    sys.stderr = listener = Listener(sys.stderr)
+    walk = steps()
+
+    def tick() -> float:
+        try:
+            return next(walk)
+        except StopIteration:
+            report["printed_tracebacks"] = listener.text.count("Traceback (most recent call last)")
+        except BaseException:  # noqa: BLE001 - whatever it is, the test that waits shall read it
+            report["traceback"] = traceback.format_exc()
+        (OUT / "report.json").write_text(json.dumps(report), "utf-8")
+        sys.stdout.flush()
+        os._exit(0)
+
+    bpy.app.timers.register(tick, first_interval=0.5, persistent=True)
+
+
+bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.view.render_display_type = "AREA"
+bpy.context.preferences.use_preferences_save = False
+bpy.context.preferences.system.use_region_overlap = False    # nothing of the scene behind the sidebar
+run()
