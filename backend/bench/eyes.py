@@ -25,7 +25,8 @@ import numpy as np
 
 from ...gazesplat_addon.rig import parts
 from ...gazesplat_addon.rig.aim import eye_poses_toward
-from ...gazesplat_addon.rig.pose import EyePose, Pose, globe_transform, pose_splats
+from ...gazesplat_addon.rig.globe import globe_transform
+from ...gazesplat_addon.rig.pose import EyePose, Pose, pose_splats
 from ...gazesplat_addon.rig.sidecar import PortraitRig, load_sidecar
 from ...gazesplat_addon.splat.arrays import Splats
 from ...gazesplat_addon.splat.ply import read_ply

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ...gazesplat_addon.rig import lids, parts
-from ...gazesplat_addon.rig.pose import shading_terms
+from ...gazesplat_addon.rig.globe import shading_terms
 from ...gazesplat_addon.rig.sidecar import EyeRig
 from ..model.scan import FaceScan
 from .contour import EyeContour, sample

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...gazesplat_addon.rig import parts
-from ...gazesplat_addon.rig.pose import Pose, PosedSplats, pose_splats
+from ...gazesplat_addon.rig.pose import Posable, Pose, PosedSplats, pose_splats
 from ...gazesplat_addon.rig.sidecar import PortraitRig, SourceCamera, from_json
 from ...gazesplat_addon.splat.arrays import Splats
 
@@ -18,13 +18,13 @@ _NO_RIG = PortraitRig(SourceCamera(1, 1, 1.0, 1.0, 0.5, 0.5, ((1.0, 0.0, 0.0, 0.
 
 @dataclass(frozen=True)
 class HeldPortrait:
-    """Splats (N), groups (N,), rig; which splats the rig moves, as indices (K,) and as splats of their own."""
+    """Splats (N), groups (N,), rig; which splats the rig moves, as indices (K,), and those ready to be posed."""
 
     splats: Splats
     groups: np.ndarray
     rig: PortraitRig
     moving: np.ndarray
-    moving_splats: Splats
+    eyes: Posable
 
     def posed(self, pose: Pose, eye_point_m: np.ndarray) -> PosedSplats:
         """Return all splats as posed, in the portrait's frame and the order they came in."""
@@ -32,7 +32,7 @@ class HeldPortrait:
 
     def posed_eyes(self, pose: Pose, eye_point_m: np.ndarray) -> PosedSplats:
         """Return only the splats ``moving``: the same values as in ``posed``."""
-        return pose_splats(self.moving_splats, self.groups[self.moving], self.rig, pose, eye_point_m)
+        return self.eyes.splats(pose, eye_point_m)
 
 
 def portrait_from_message(header: Mapping, arrays: Mapping[str, memoryview]) -> HeldPortrait:
@@ -50,4 +50,4 @@ def portrait_from_message(header: Mapping, arrays: Mapping[str, memoryview]) -> 
         raise ValueError(f"groups have shape {groups.shape}, expected ({len(splats)},)")
     rig = from_json(header["rig"]) if header["rig"] is not None else _NO_RIG
     moving = np.flatnonzero(np.isin(groups // 10, [parts.SIDES[side] for side in rig.eyes]))
-    return HeldPortrait(splats, groups, rig, moving, splats.select(moving))
+    return HeldPortrait(splats, groups, rig, moving, Posable(splats.select(moving), groups[moving], rig))

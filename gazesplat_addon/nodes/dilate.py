@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..rig.pose import PUPIL_LIMIT_SHARE
+from ..rig.globe import PUPIL_LIMIT_SHARE
 from .builder import Builder
 from .eye_constants import declare
 from .library import ensure_group

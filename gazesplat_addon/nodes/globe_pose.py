@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..rig import parts
-from ..rig.pose import HIGHLIGHT_EDGE
+from ..rig.posed_eye import HIGHLIGHT_EDGE
 from . import attributes
 from .builder import Builder, Value
 from .dilate import DILATE_SOCKETS, dilate_group

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..rig.pose import SHADE_CORNER_IRIS_RADII, SHADE_LOWER_IRIS_RADII, SHADE_UPPER_IRIS_RADII
+from ..rig.globe import SHADE_CORNER_IRIS_RADII, SHADE_LOWER_IRIS_RADII, SHADE_UPPER_IRIS_RADII
 from .builder import Builder, Value
 from .eye_constants import SHADE_SOCKETS, declare
 from .library import ensure_group

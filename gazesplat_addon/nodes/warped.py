@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..rig.pose import STRETCH_LIMIT
+from ..rig.posed_eye import STRETCH_LIMIT
 from . import attributes
 from .builder import Builder, Value
 

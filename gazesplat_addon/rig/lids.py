@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lid formulas: margins as sine series, and the warps that carry skin and lashes with them.
+"""Lid formulas: margins as sine series, and the surface on which the lids slide.
 
 These are the formulas of the node tree, stated once in numpy. Everything is a function of a
-position in the eye frame, so that any splat head can be warped: no per-splat lid data is stored.
+position in the eye frame, so that any splat head can be warped (see ``lid_points``): no per-splat lid data is stored.
 """
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -37,13 +39,26 @@ def smoothstep(low, high, x):
     return t * t * (3.0 - 2.0 * t)
 
 
-def sine_series(coefficients: tuple[float, ...], cos_t: np.ndarray, sin_t: np.ndarray) -> np.ndarray:
-    """Return sum_n a_n sin(n t) by the recurrence sin(n t) = 2 cos(t) sin((n-1) t) - sin((n-2) t)."""
-    previous, current = np.zeros_like(sin_t), sin_t
-    total = np.zeros_like(sin_t)
+@lru_cache(maxsize=256)
+def _polynomial(coefficients: tuple[float, ...]) -> tuple[float, ...]:
+    """Return c_k, lowest power first, with sum_n a_n sin(n t) = sin(t) sum_k c_k cos(t)^k: sin(n t) / sin(t) is Chebyshev's U_(n-1)."""
+    previous, current = np.zeros(len(coefficients)), np.zeros(len(coefficients))
+    current[0] = 1.0
+    total = np.zeros(len(coefficients))
     for a in coefficients:
-        total = total + np.float32(a) * current
-        previous, current = current, 2.0 * cos_t * current - previous
+        total += a * current
+        previous, current = current, 2.0 * np.roll(current, 1) - previous
+    return tuple(total.tolist())
+
+
+def sine_series(coefficients: tuple[float, ...], cos_t: np.ndarray, sin_t: np.ndarray) -> np.ndarray:
+    """Return sum_n a_n sin(n t), by Horner's rule in cos(t)."""
+    *lower, highest = _polynomial(tuple(coefficients))
+    total = np.full_like(cos_t, highest)
+    for factor in reversed(lower):
+        total *= cos_t
+        total += factor
+    total *= sin_t
     return total
 
 
@@ -52,59 +67,89 @@ def opening_share(rig: EyeRig, x: np.ndarray) -> np.ndarray:
     return (x - rig.inner_x_m) / (rig.outer_x_m - rig.inner_x_m)
 
 
-def margins(rig: EyeRig, x: np.ndarray, yaw_rad: float, pitch_rad: float, blink: float) -> Margins:
-    """Return both margins at x (N,) metres in the eye frame for one pose.
+class MarginsOver:
+    """Both margins over given x (N,), metres, eye frame: what no pose changes is worked out once, when it is first needed.
 
     The lids follow the iris in height, the cornea carries their curves sideways, a blink brings the
     upper margin down on the closing line and a little past the lower one at the outer corner.
     """
-    width = rig.outer_x_m - rig.inner_x_m
-    share = opening_share(rig, x)
-    s = np.clip(share, 0.0, 1.0)
-    cos_t, sin_t = 1.0 - 2.0 * s, 2.0 * np.sqrt(s * (1.0 - s))
-    upper_rest = rig.corner_y_m + sine_series(rig.upper_m, cos_t, sin_t)
-    lower_rest = rig.corner_y_m + sine_series(rig.lower_m, cos_t, sin_t)
 
-    carried = np.clip(s - rig.carry * rig.lever_yaw_m * np.sin(yaw_rad) * sin_t / width, 0.0, 1.0)
-    cos_c, sin_c = 1.0 - 2.0 * carried, 2.0 * np.sqrt(carried * (1.0 - carried))
-    taper = sin_t ** TAPER_POWER
-    travel = rig.lever_pitch_m * np.sin(pitch_rad)
-    follow_upper = rig.follow_upper_up if pitch_rad > 0 else rig.follow_upper_down
-    follow_lower = rig.follow_lower_up if pitch_rad > 0 else rig.follow_lower_down
-    upper = rig.corner_y_m + sine_series(rig.upper_m, cos_c, sin_c) + follow_upper * travel * taper
-    lower_carried = rig.corner_y_m + sine_series(rig.lower_m, cos_c, sin_c)
-    lower = 0.5 * (lower_rest + lower_carried) + follow_lower * travel * taper
-    upper = np.maximum(upper, lower)
+    def __init__(self, rig: EyeRig, x: np.ndarray) -> None:
+        self._rig, self._share = rig, opening_share(rig, x)
+        self._s = np.clip(self._share, 0.0, 1.0)
+        self._cos_t, self._sin_t = _cos_sin(self._s)
 
-    closing = rig.corner_y_m + sine_series(rig.closing_m, cos_t, sin_t) + follow_lower * travel * taper
-    lower = np.minimum(lower + blink * blink * rig.zip_share * (closing - lower), upper)
-    r = rig.iris_radius_m
-    beyond = (share - 1.0) * abs(width)
-    ramp = smoothstep(OVERLAP_FROM_SHARE, 1.0, share) * (1.0 - smoothstep(0.0, OVERLAP_END_IRIS_RADII * r, beyond))
-    upper = upper + blink * (lower - upper) - blink * blink * rig.overlap * r * ramp
-    return Margins(upper_rest, lower_rest, upper, lower)
+    def _curve(self, coefficients: tuple[float, ...]) -> np.ndarray:
+        return self._rig.corner_y_m + sine_series(coefficients, self._cos_t, self._sin_t)
+
+    @cached_property
+    def upper_rest(self) -> np.ndarray:
+        """Height of the upper margin at rest, (N,)."""
+        return self._curve(self._rig.upper_m)
+
+    @cached_property
+    def lower_rest(self) -> np.ndarray:
+        """Height of the lower margin at rest, (N,)."""
+        return self._curve(self._rig.lower_m)
+
+    @cached_property
+    def _closing(self) -> np.ndarray:
+        return self._curve(self._rig.closing_m)
+
+    @cached_property
+    def _taper(self) -> np.ndarray:
+        return self._sin_t ** TAPER_POWER
+
+    @cached_property
+    def _overlap(self) -> np.ndarray:
+        rig, share = self._rig, self._share
+        beyond = (share - 1.0) * abs(rig.outer_x_m - rig.inner_x_m)
+        ramp = smoothstep(OVERLAP_FROM_SHARE, 1.0, share) * (1.0 - smoothstep(0.0, OVERLAP_END_IRIS_RADII * rig.iris_radius_m, beyond))
+        return rig.overlap * rig.iris_radius_m * ramp
+
+    def posed(self, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the upper and the lower margin as posed, (N,) each."""
+        upper, lower = self._carried(yaw_rad)
+        rig, travel = self._rig, self._rig.lever_pitch_m * math.sin(pitch_rad)
+        follow_upper = (rig.follow_upper_up if pitch_rad > 0 else rig.follow_upper_down) * travel
+        follow_lower = (rig.follow_lower_up if pitch_rad > 0 else rig.follow_lower_down) * travel
+        if travel:
+            upper, lower = upper + follow_upper * self._taper, lower + follow_lower * self._taper
+        upper = np.maximum(upper, lower)
+        if blink:
+            closing = self._closing + follow_lower * self._taper
+            lower = np.minimum(lower + blink * blink * rig.zip_share * (closing - lower), upper)
+            upper = upper + blink * (lower - upper) - blink * blink * self._overlap
+        else:
+            lower = np.minimum(lower, upper)
+        return upper, lower
+
+    def _carried(self, yaw_rad: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return both curves as the cornea has carried them sideways; the lower one goes half as far."""
+        rig = self._rig
+        shift = rig.carry * rig.lever_yaw_m * math.sin(yaw_rad) / (rig.outer_x_m - rig.inner_x_m)
+        if not shift:
+            return self.upper_rest, self.lower_rest
+        cos_c, sin_c = _cos_sin(np.clip(self._s - shift * self._sin_t, 0.0, 1.0))
+        lower_carried = rig.corner_y_m + sine_series(rig.lower_m, cos_c, sin_c)
+        return rig.corner_y_m + sine_series(rig.upper_m, cos_c, sin_c), 0.5 * (self.lower_rest + lower_carried)
+
+
+def _cos_sin(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return cos(t) and sin(t) of t = acos(1 - 2 s)."""
+    return 1.0 - 2.0 * s, 2.0 * np.sqrt(s * (1.0 - s))
+
+
+def margins(rig: EyeRig, x: np.ndarray, yaw_rad: float, pitch_rad: float, blink: float) -> Margins:
+    """Return both margins at x (N,) metres in the eye frame for one pose."""
+    over = MarginsOver(rig, x)
+    return Margins(over.upper_rest, over.lower_rest, *over.posed(yaw_rad, pitch_rad, blink))
 
 
 def lid_height(rig: EyeRig, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return z (N,) of the surface on which the lids slide: a sphere, flat beyond its rim."""
     radius = rig.lid_radius_m
     return np.sqrt(np.maximum(radius * radius - x * x - y * y, (FLAT_SHARE * radius) ** 2))
-
-
-def warp_upper_lid(rig: EyeRig, q: np.ndarray, yaw_rad: float, pitch_rad: float, blink: float) -> np.ndarray:
-    """Move skin points q (N, 3) of the eye frame with the upper margin; still beyond the reach."""
-    m = margins(rig, q[:, 0], yaw_rad, pitch_rad, blink)
-    above = q[:, 1] - m.upper_rest
-    weight = 1.0 - smoothstep(STILL_IRIS_RADII * rig.iris_radius_m, rig.upper_reach_m, above)
-    return _slide(rig, q, (m.upper - m.upper_rest) * weight)
-
-
-def warp_lower_lid(rig: EyeRig, q: np.ndarray, yaw_rad: float, pitch_rad: float, blink: float) -> np.ndarray:
-    """Move skin points q (N, 3) of the eye frame with the lower margin; still beyond the reach."""
-    m = margins(rig, q[:, 0], yaw_rad, pitch_rad, blink)
-    below = m.lower_rest - q[:, 1]
-    weight = 1.0 - smoothstep(STILL_IRIS_RADII * rig.iris_radius_m, rig.lower_reach_m, below)
-    return _slide(rig, q, (m.lower - m.lower_rest) * weight)
 
 
 def shade_share(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
@@ -124,33 +169,5 @@ def lash_rotation(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -
     return float(np.arcsin(np.clip(drop, -1.0, 1.0)))
 
 
-def warp_upper_lash(rig: EyeRig, q: np.ndarray, yaw_rad: float, pitch_rad: float, blink: float) -> np.ndarray:
-    """Carry lash points q (N, 3) with the upper margin and turn them about it.
-
-    At rest a lash point stands ``t`` above the margin and ``t / tan(lash angle)`` before the skin.
-    """
-    m = margins(rig, q[:, 0], yaw_rad, pitch_rad, blink)
-    t = q[:, 1] - m.upper_rest
-    corner = 1.0 - LASH_CORNER_SHARE * smoothstep(0.0, 0.8 * rig.iris_radius_m,
-                                                  (opening_share(rig, q[:, 0]) - 1.0) * abs(rig.outer_x_m - rig.inner_x_m))
-    angle = np.radians(rig.lash_angle_deg)
-    turned = angle - lash_rotation(rig, yaw_rad, pitch_rad, blink) * corner
-    base_z = lid_height(rig, q[:, 0], m.upper) - lid_height(rig, q[:, 0], m.upper_rest)
-    forward = t * (np.cos(turned) - np.cos(angle)) / np.sin(angle)
-    return np.stack([q[:, 0], m.upper + t * np.sin(turned) / np.sin(angle), q[:, 2] + base_z + forward], 1)
-
-
-def warp_lower_lash(rig: EyeRig, q: np.ndarray, yaw_rad: float, pitch_rad: float, blink: float) -> np.ndarray:
-    """Carry lash points q (N, 3) with the lower margin, as one piece."""
-    m = margins(rig, q[:, 0], yaw_rad, pitch_rad, blink)
-    return _slide(rig, q, m.lower - m.lower_rest)
-
-
 def _middle(rig: EyeRig) -> np.ndarray:
     return np.array([0.5 * (rig.inner_x_m + rig.outer_x_m)], np.float32)
-
-
-def _slide(rig: EyeRig, q: np.ndarray, rise: np.ndarray) -> np.ndarray:
-    y = q[:, 1] + rise
-    z = q[:, 2] + lid_height(rig, q[:, 0], y) - lid_height(rig, q[:, 0], q[:, 1])
-    return np.stack([q[:, 0], y, z], 1)

@@ -21,6 +21,7 @@ UPPER_LASH = 7   # rides on the upper margin and turns with the lid
 LOWER_LASH = 8
 UPPER_SHADE = 9  # crease and hollow above the eye: lies on the upper lid and fades as that comes down
 GLOBE_PARTS = (IRIS, PUPIL, SCLERA)
+LID_PARTS = (UPPER_LID, LOWER_LID, UPPER_LASH, LOWER_LASH, UPPER_SHADE)
 PART_NAMES = {IRIS: "iris", PUPIL: "pupil", SCLERA: "sclera", HIGHLIGHT: "highlight", UPPER_LID: "upper lid",
               LOWER_LID: "lower lid", UPPER_LASH: "upper lashes", LOWER_LASH: "lower lashes", UPPER_SHADE: "upper shade"}
 

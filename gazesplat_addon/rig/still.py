@@ -23,15 +23,11 @@ def frozen(splats: Splats, groups: np.ndarray, rig: PortraitRig, pose: Pose, to_
     scales, rotations = decompose(linear @ posed.factors)
     # Shades are never negative, so multiplying before the cut at 0 is the same as behind it.
     colours, sh_rest = splats.colours * posed.shades, splats.sh_rest * posed.shades[:, None]
-    for turn, rows in _by_turn(posed.turns):
-        colours[rows], sh_rest[rows] = carried(colours[rows], sh_rest[rows], linear @ turn)
+    if splats.sh_degree:
+        still = np.ones(len(splats), bool)
+        for rows, turn in posed.turns:
+            still[rows] = False
+            colours[rows], sh_rest[rows] = carried(colours[rows], sh_rest[rows], linear @ turn)
+        colours[still], sh_rest[still] = carried(colours[still], sh_rest[still], linear)
     parts = (means, np.maximum(scales, MIN_SCALE), rotations, posed.opacities, colours, sh_rest)
     return Splats(*(np.ascontiguousarray(part, np.float32) for part in parts))
-
-
-def _by_turn(turns: np.ndarray | None) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return each different turn (3, 3) and the rows that make it: the head's, and one for each globe."""
-    if turns is None:
-        return []
-    different, which = np.unique(turns.reshape(len(turns), 9), axis=0, return_inverse=True)
-    return [(turn.reshape(3, 3).astype(np.float64), np.flatnonzero(which.ravel() == k)) for k, turn in enumerate(different)]

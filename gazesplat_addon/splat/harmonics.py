@@ -116,5 +116,10 @@ def colours(splats: Splats, means: np.ndarray, eye_point_m: np.ndarray | None = 
         raise ValueError("splats with spherical harmonics need eye_point_m or view_direction")
     if rotations is not None:
         directions = turned_back(directions, np.asarray(rotations, directions.dtype))
+    return seen(splats, directions)
+
+
+def seen(splats: Splats, directions: np.ndarray) -> np.ndarray:
+    """Return display-referred colours (N, 3), never below 0, float32, along unit directions (N, 3) that have been turned back already."""
     values = basis(directions.astype(np.float32, copy=False), splats.sh_degree)[:, 1:].astype(np.float32, copy=False)
-    return np.maximum(base + np.einsum("nk,nkc->nc", values, splats.sh_rest), 0.0)
+    return np.maximum(np.asarray(splats.colours, np.float32) + np.einsum("nk,nkc->nc", values, splats.sh_rest), 0.0)

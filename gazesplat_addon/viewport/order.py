@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..rig.pose import EyePose, Pose, posed_means
-from ..rig.sidecar import EyeRig
+from ..rig.pose import EyePose, PosableMeans, Pose
 
 _thread = ThreadPoolExecutor(1, thread_name_prefix="gazesplat-order")
 
@@ -19,15 +18,14 @@ class Sortable:
     """What sorting needs to know of one portrait.
 
     means    (N, 3) of all splats
-    moving   (K,) which of them the rig moves, ``groups`` (K,) of those, ``still`` (N - K,) the others
-    rigs     by side
+    moving   (K,) which of them the rig moves, ``still`` (N - K,) the others
+    posable  those that move, None where there are none
     """
 
     means: np.ndarray
     moving: np.ndarray
-    groups: np.ndarray
     still: np.ndarray
-    rigs: Mapping[str, EyeRig]
+    posable: PosableMeans | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Placed:
     def moving_keys(self) -> np.ndarray:
         """Return the keys of what the rig moves, as posed, unsorted."""
         one, pose = self.splats, Pose({side: EyePose(*values) for side, values in self.eyes.items()})
-        means = posed_means(one.means[one.moving], one.groups, one.rigs, pose) if len(one.moving) else one.means[:0]
+        means = one.posable.posed(pose) if one.posable is not None else one.means[:0]
         return _keys(means, self.to_view, self.first_cell + one.moving)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ..rig.parts import SIDES
+from ..rig.pose import PosableMeans
 from ..rig.sidecar import EyeRig
 from . import shaders
 from .order import Order, Placed, Sortable, Sorter
@@ -36,7 +37,8 @@ class HeldSplats:
         moving = np.flatnonzero(moves)
         self.count = len(groups)
         self.rigs = dict(rigs)
-        self.sortable = Sortable(arrays["means"], moving, groups[moving], np.flatnonzero(~moves), self.rigs)
+        posable = PosableMeans(arrays["means"][moving], groups[moving], self.rigs) if len(moving) else None
+        self.sortable = Sortable(arrays["means"], moving, np.flatnonzero(~moves), posable)
         rotations = arrays["rotations"] / np.linalg.norm(arrays["rotations"], axis=1, keepdims=True)
         rest = arrays.get("sh_rest")
         self.coefficients = 0 if rest is None else rest.shape[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import gpu
 
 from ..nodes.ewa_quads import ALPHA_CUT, FRUSTUM, NEAR_M
-from ..rig import lids, parts, pose
+from ..rig import globe, lids, parts, posed_eye
 from ..rig.sidecar import CURVE_TERMS
 from ..splat import harmonics
 from .traffic import COLUMNS
@@ -18,8 +18,8 @@ QUADS = 64     # an instance: cards fill their lanes badly with four vertices ea
 _FOLDER = Path(__file__).parent / "glsl"
 _DEFINES = {
     "COLUMNS": COLUMNS, "QUADS": QUADS, "CURVE_TERMS": CURVE_TERMS, "ALPHA_CUT": ALPHA_CUT, "FRUSTUM": FRUSTUM, "NEAR_M": NEAR_M,
-    "STRETCH_LIMIT": pose.STRETCH_LIMIT, "HIGHLIGHT_EDGE": pose.HIGHLIGHT_EDGE[0], "HIGHLIGHT_SOFT": pose.HIGHLIGHT_EDGE[1],
-    **{name: getattr(pose, name) for name in ("SHADE_CORNER_IRIS_RADII", "SHADE_UPPER_IRIS_RADII", "SHADE_LOWER_IRIS_RADII")},
+    "STRETCH_LIMIT": posed_eye.STRETCH_LIMIT, "HIGHLIGHT_EDGE": posed_eye.HIGHLIGHT_EDGE[0], "HIGHLIGHT_SOFT": posed_eye.HIGHLIGHT_EDGE[1],
+    **{name: getattr(globe, name) for name in ("SHADE_CORNER_IRIS_RADII", "SHADE_UPPER_IRIS_RADII", "SHADE_LOWER_IRIS_RADII")},
     **{name: getattr(lids, name) for name in ("STILL_IRIS_RADII", "FLAT_SHARE", "TAPER_POWER", "LASH_CORNER_SHARE",
                                               "OVERLAP_FROM_SHARE", "OVERLAP_END_IRIS_RADII")},
     **{name: getattr(parts, name) for name in ("IRIS", "PUPIL", "SCLERA", "HIGHLIGHT", "UPPER_LID", "LOWER_LID", "UPPER_LASH",

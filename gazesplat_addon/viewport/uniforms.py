@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..rig import lids
+from ..rig.globe import PUPIL_LIMIT_SHARE, globe_transform
 from ..rig.parts import SIDES
-from ..rig.pose import PUPIL_LIMIT_SHARE, globe_transform
 from ..rig.sidecar import CURVE_TERMS, SHADE_TERMS, EyeRig
 
 EYE_FLOATS = 3 * 16 + 6 * 4 + 4 * (CURVE_TERMS + SHADE_TERMS)

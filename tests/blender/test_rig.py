@@ -10,7 +10,7 @@ import pytest
 from mathutils import Euler, Matrix, Vector
 
 from gazesplat.gazesplat_addon import compat
-from gazesplat.gazesplat_addon.rig.pose import globe_transform
+from gazesplat.gazesplat_addon.rig.globe import globe_transform
 from gazesplat.gazesplat_addon.scene import controls, eye_rig, store
 
 

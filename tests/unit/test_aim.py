@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gazesplat.gazesplat_addon.rig.aim import eye_angles_toward, eye_poses_toward
-from gazesplat.gazesplat_addon.rig.pose import gaze_rotation
+from gazesplat.gazesplat_addon.rig.globe import gaze_rotation
 from gazesplat.gazesplat_addon.rig.sidecar import PortraitRig, SourceCamera
 from tests.synthetic import synthetic_eye, synthetic_portrait
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from gazesplat.gazesplat_addon.rig import lids, parts
-from gazesplat.gazesplat_addon.rig.pose import Pose, dilate, gaze_rotation, globe_transform, pose_splats
+from gazesplat.gazesplat_addon.rig.globe import dilate, gaze_rotation, globe_transform
+from gazesplat.gazesplat_addon.rig.lid_points import SkinPoints
+from gazesplat.gazesplat_addon.rig.pose import EyePose, Posable, Pose, pose_splats
 from tests.synthetic import synthetic_portrait
 
 
@@ -85,7 +87,7 @@ def test_lid_skin_beyond_its_reach_stays(portrait):
     assert np.array_equal(blinked.means[head], splats.means[head].astype(np.float32))
     eye = rig.eyes["left"]
     q = np.array([[0.5 * (eye.inner_x_m + eye.outer_x_m), 0.02 + eye.upper_reach_m, 0.012]], np.float32)
-    assert np.abs(lids.warp_upper_lid(eye, q, 0.3, 0.2, 1.0) - q).max() < 1e-7
+    assert np.abs(SkinPoints(eye, q, parts.UPPER_LID).travel(0.3, 0.2, 1.0)).max() < 1e-7
 
 
 def test_closed_lid_skin_stays_in_front_of_the_globe(portrait):
@@ -148,3 +150,25 @@ def test_the_crease_fades_as_the_lid_comes_down_and_only_then(portrait):
     assert left[0] == left[1] == 1.0
     assert 1.0 > left[2] > left[3] > left[4]
     assert left[4] < 1e-3
+
+
+def test_posing_again_is_the_same_as_posing_for_the_first_time():
+    """What is kept between poses (blocks, the last pupil) must not colour the next one."""
+    splats, groups, rig = synthetic_portrait(sh_degree=2)
+    kept, seen_from = Posable(splats, groups, rig), np.array([0.05, -0.6, 0.1])
+    poses = [Pose(), Pose.both(20.0, 10.0, 0.8, 1.6), Pose.both(-20.0, -9.0, 0.0, 1.6), Pose({"left": EyePose(blink=1.0)}), Pose()]
+    for pose in poses:
+        again, first = kept.splats(pose, seen_from), pose_splats(splats, groups, rig, pose, seen_from)
+        for name in ("means", "factors", "opacities", "colours"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
+            assert getattr(again, name).dtype == np.float32
+
+
+def test_order_of_the_splats_in_the_file_does_not_matter():
+    """Parts whose splats lie together are posed as slices, scattered ones by their indices."""
+    splats, groups, rig = synthetic_portrait()
+    shuffled = np.random.default_rng(2).permutation(len(splats))
+    pose = Pose.both(14.0, -8.0, 0.6, 1.3)
+    together, scattered = pose_splats(splats, groups, rig, pose), pose_splats(splats.select(shuffled), groups[shuffled], rig, pose)
+    for name in ("means", "factors", "opacities", "colours"):
+        np.testing.assert_allclose(getattr(scattered, name), getattr(together, name)[shuffled], atol=1e-7)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gazesplat.gazesplat_addon.rig.pose import EyePose, Pose, pose_splats, posed_means
+from gazesplat.gazesplat_addon.rig.pose import EyePose, PosableMeans, Pose, pose_splats
 from gazesplat.gazesplat_addon.viewport.order import Placed, Sortable, Sorter
 from tests.synthetic import synthetic_portrait
 
@@ -15,7 +15,7 @@ TO_VIEW = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, -1.0, 0.0,
 
 def sortable(means, groups, rigs) -> Sortable:
     moves = groups > 0
-    return Sortable(means, np.flatnonzero(moves), groups[moves], np.flatnonzero(~moves), rigs)
+    return Sortable(means, np.flatnonzero(moves), np.flatnonzero(~moves), PosableMeans(means[moves], groups[moves], rigs))
 
 
 def expected(means: np.ndarray) -> np.ndarray:
@@ -26,7 +26,7 @@ def expected(means: np.ndarray) -> np.ndarray:
 def test_posed_means_are_those_of_the_posed_splats():
     splats, groups, rig = synthetic_portrait(head_count=50)
     pose = Pose({side: EyePose(*values) for side, values in EYES.items()})
-    np.testing.assert_array_equal(posed_means(splats.means, groups, rig.eyes, pose), pose_splats(splats, groups, rig, pose).means)
+    np.testing.assert_array_equal(PosableMeans(splats.means, groups, rig.eyes).posed(pose), pose_splats(splats, groups, rig, pose).means)
 
 
 def test_order_is_a_stable_sort_of_the_posed_splats():
@@ -35,7 +35,7 @@ def test_order_is_a_stable_sort_of_the_posed_splats():
     for name, eyes in (("rest", AT_REST), ("posed", EYES)):   # the second reuses what does not move
         order = sorter.order("view", name, "splats", [Placed(one, 0, eyes, TO_VIEW)], wait=True)
         pose = Pose({side: EyePose(*values) for side, values in eyes.items()})
-        np.testing.assert_array_equal(order.cells, expected(posed_means(splats.means, groups, rig.eyes, pose)))
+        np.testing.assert_array_equal(order.cells, expected(PosableMeans(splats.means, groups, rig.eyes).posed(pose)))
 
 
 def test_two_portraits_share_one_order():

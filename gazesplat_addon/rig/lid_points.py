@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How points of the lids and lashes move: the warps that carry skin and lashes with the margins.
+
+Whatever depends on the place alone is worked out once for a portrait; a pose is then a few passes over what is left.
+"""
+from __future__ import annotations
+
+import numpy as np
+
+from . import parts
+from .lids import LASH_CORNER_SHARE, STILL_IRIS_RADII, MarginsOver, lash_rotation, lid_height, opening_share, smoothstep
+from .sidecar import EyeRig
+
+
+class SkinPoints:
+    """Points q (N, 3), eye frame, metres, that slide on the lids' sphere with one margin; still beyond its reach."""
+
+    def __init__(self, rig: EyeRig, q: np.ndarray, part: int) -> None:
+        self._rig, self._x, self._y = rig, np.ascontiguousarray(q[:, 0]), np.ascontiguousarray(q[:, 1])
+        self._margins, self._height = MarginsOver(rig, self._x), lid_height(rig, self._x, self._y)
+        self._upper = part in (parts.UPPER_LID, parts.UPPER_SHADE)
+        self._rest = self._margins.upper_rest if self._upper else self._margins.lower_rest
+        self.weight = self._weight(part)
+
+    def _weight(self, part: int) -> np.ndarray:
+        """Return which share of the margin's travel each point makes, (N,); lashes at the lower margin make all of it."""
+        if part == parts.LOWER_LASH:
+            return np.ones_like(self._y)
+        away, reach = ((self._y - self._rest, self._rig.upper_reach_m) if self._upper
+                       else (self._rest - self._y, self._rig.lower_reach_m))
+        return 1.0 - smoothstep(STILL_IRIS_RADII * self._rig.iris_radius_m, reach, away)
+
+    def travel(self, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return how far each point moves along y and z, (N,) each; x stays."""
+        now = self._margins.posed(yaw_rad, pitch_rad, blink)[0 if self._upper else 1]
+        rise = (now - self._rest) * self.weight
+        return rise, lid_height(self._rig, self._x, self._y + rise) - self._height
+
+
+class UpperLashPoints:
+    """Points q (N, 3), eye frame, of the upper lashes: carried with the margin and turned about it.
+
+    At rest a lash point stands ``t`` above the margin and ``t / tan(lash angle)`` before the skin.
+    """
+
+    def __init__(self, rig: EyeRig, q: np.ndarray) -> None:
+        self._rig, self._x, self._y = rig, np.ascontiguousarray(q[:, 0]), np.ascontiguousarray(q[:, 1])
+        self._margins = MarginsOver(rig, self._x)
+        self._t = self._y - self._margins.upper_rest
+        self._height = lid_height(rig, self._x, self._margins.upper_rest)
+        outside = (opening_share(rig, self._x) - 1.0) * abs(rig.outer_x_m - rig.inner_x_m)
+        self._corner = 1.0 - LASH_CORNER_SHARE * smoothstep(0.0, 0.8 * rig.iris_radius_m, outside)
+
+    def travel(self, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return how far each point moves along y and z, (N,) each; x stays."""
+        upper, _ = self._margins.posed(yaw_rad, pitch_rad, blink)
+        angle = float(np.radians(self._rig.lash_angle_deg))
+        turned = angle - lash_rotation(self._rig, yaw_rad, pitch_rad, blink) * self._corner
+        length = self._t / float(np.sin(angle))
+        forward = length * (np.cos(turned) - float(np.cos(angle)))
+        rise = upper - self._margins.upper_rest + length * (np.sin(turned) - float(np.sin(angle)))
+        return rise, lid_height(self._rig, self._x, upper) - self._height + forward
+
+
+def lid_points(rig: EyeRig, part: int, q: np.ndarray) -> SkinPoints | UpperLashPoints:
+    """Return the points q (N, 3) of one of ``parts.LID_PARTS``, ready to be posed."""
+    return UpperLashPoints(rig, q) if part == parts.UPPER_LASH else SkinPoints(rig, q, part)
