@@ -125,10 +125,10 @@ def test_directing_a_portrait(jobs_folder, gs, room, folder):
     context = context_for(portrait.object)
     words = drawn(gs, room, context)
     assert {"GazeSplat", "New Portrait", "Eyes", "Motion", "Layers", "One by One", "Render", "Backend"} <= set(words)
-    assert "give the eyes a target" in said(words)
+    assert "press Animate" in said(words)
     assert "Mara" in words["Eyes"]
     portrait.look_at(bpy.context.scene.camera)
-    assert "Looks at" in drawn(gs, room, context)["Eyes"]
+    assert "Target" in drawn(gs, room, context)["Eyes"]
     portrait.add_saccades(seed=1)
     bpy.context.scene.render.engine = "BLENDER_WORKBENCH"
     assert "Set up the render" in said(drawn(gs, room, context))
