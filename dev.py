@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import itertools
 import os
 import shutil
 import subprocess
@@ -18,7 +19,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 from xml.etree import ElementTree
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 ROOT = Path(__file__).resolve().parent
 REQUIREMENTS = ROOT / "backend" / "requirements"
@@ -108,6 +115,29 @@ def set_up(environments: list[Environment], jobs: int) -> None:
 
 
 def _make(one: Environment) -> None:
+    (ROOT / ".venv").mkdir(exist_ok=True)
+    with (ROOT / ".venv" / f"{one.name}.lock").open("w", encoding="utf-8") as lock:
+        _wait_for(lock, one)
+        if _stamp(one) != _wanted_stamp(one):
+            _install(one)
+
+
+def _wait_for(lock: TextIO, one: Environment) -> None:
+    """Hold the lock file until it is closed: a second set-up would take a half-made environment for an interrupted one and remove it."""
+    for told in itertools.count():
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if not told:
+                say(f"{one.name}: waiting for another set-up")
+            time.sleep(0.2)
+
+
+def _install(one: Environment) -> None:
     base = next(filter(None, map(find_python, one.pythons)), None)
     if base is None:
         raise Stop(f"No Python {' or '.join(one.pythons)} was found, which {one.purpose} needs. Install it (Debian: "
@@ -120,7 +150,6 @@ def _make(one: Environment) -> None:
         stamp.write_text("unfinished", "utf-8")
     say(f"{label}: installing with {base}")
     log = ROOT / ".venv" / f"{label}.log"
-    log.parent.mkdir(exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
         commands = [] if one.python.exists() else [[str(base), "-m", "venv", str(one.folder)]]
         commands += [[str(one.python), "-m", "pip", "install", "--disable-pip-version-check", *what] for what in one.installs]

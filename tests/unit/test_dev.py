@@ -6,6 +6,8 @@ import dataclasses
 import importlib.util
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,22 @@ def test_part_is_added_to_an_environment_and_its_failure_leaves_the_rest(dev, ba
     dev.set_up([part, bare], 1)
     assert kept.exists()
     assert dev._stamp(part) == dev._wanted_stamp(part)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="holds the lock as POSIX does")
+def test_a_second_set_up_waits_for_the_first(dev, bare, tmp_path, monkeypatch):
+    import fcntl
+    installed = []
+    monkeypatch.setattr(dev, "_install", installed.append)
+    (tmp_path / ".venv").mkdir()
+    with ThreadPoolExecutor(1) as pool:
+        with (tmp_path / ".venv" / "bare.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            second = pool.submit(dev.set_up, [bare], 1)
+            time.sleep(0.5)
+            assert not second.done() and not installed
+        second.result(timeout=20)
+    assert installed == [bare]
 
 
 def test_it_counts_what_pytest_counts(dev, bare, tmp_path, monkeypatch):
