@@ -16,6 +16,7 @@ _CONSOLE_NAMES = {
     "reconstruct": ".gazesplat_addon.api",
     "check_farm": ".gazesplat_addon.api",
     "load": ".gazesplat_addon.api",
+    "load_sample": ".gazesplat_addon.api",
     "portraits": ".gazesplat_addon.api",
     "splat_plate": ".gazesplat_addon.api",
     "remove_splat_plate": ".gazesplat_addon.api",
@@ -25,7 +26,7 @@ _CONSOLE_NAMES = {
     "GazeSplatError": ".backend.contract.errors",
 }
 
-__all__ = ["GazeSplatError", "Portrait", "check_farm", "load", "portraits", "reconstruct", "register", "remove_backend",
+__all__ = ["GazeSplatError", "Portrait", "check_farm", "load", "load_sample", "portraits", "reconstruct", "register", "remove_backend",
            "remove_splat_plate", "setup_backend", "splat_plate", "unregister"]
 
 # What unregister() has to call, newest first; filled only by a registration that succeeded.

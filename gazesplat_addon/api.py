@@ -13,6 +13,7 @@ from pathlib import Path
 
 import bpy
 
+from ..backend.contract import consent as _consent
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.inputs import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from ..backend.contract.job import QUALITIES
@@ -31,13 +32,17 @@ from .scene import splat_plate as _plates
 from .scene import store
 
 __all__ = ["GAZE_STATE_ITEMS", "PHOTO_SUFFIXES", "QUALITY_ITEMS", "VIDEO_SUFFIXES", "BackendSetup", "Exported", "LiveFollow", "Portrait",
-           "Reconstruction", "check_farm", "load", "motion_preset_items", "portraits", "reconstruct", "remove_backend",
+           "Reconstruction", "check_farm", "load", "load_sample", "motion_preset_items", "portraits", "reconstruct", "remove_backend",
            "remove_splat_plate", "setup_backend", "splat_plate"]
+
+
+_SAMPLE = Path(__file__).with_name("sample")
 
 
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
                 seed: int = 0, eye_ruler: dict[str, float] | None = None, focal_px: float | None = None, num_frames: int | None = None,
-                height: int | None = None, num_iters: int | None = None, scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
+                height: int | None = None, num_iters: int | None = None, person: str | None = None, consent: str | None = None,
+                scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
     """Make a portrait from a photo of one face, a video of a head, or a folder of pictures of one, in a process beside Blender.
 
     wait       True prints the progress, waits and returns the Portrait in ``scene`` (default: the current one);
@@ -51,6 +56,8 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
     num_frames, height, num_iters
                for a video: how many frames are used, their shorter side in pixels while training, and how many steps training
                takes; the quality sets what you leave out
+    person, consent
+               who it shows and what they agreed to: text that travels with the portrait
 
     Raises GazeSplatError: ``no-backend``, ``no-file``, and whatever the backend finds wrong with the photo
     (``no-face``, ``several-faces``, ...).
@@ -58,7 +65,8 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
     if quality not in QUALITIES:
         raise GazeSplatError("bad-value", f"There is no quality {quality!r}.", f"Choose one of {', '.join(QUALITIES)}.")
     check_seed(seed)
-    given = {"eye_ruler": eye_ruler, "focal_px": focal_px, "num_frames": num_frames, "height": height, "num_iters": num_iters}
+    given = {"eye_ruler": eye_ruler, "focal_px": focal_px, "num_frames": num_frames, "height": height, "num_iters": num_iters,
+             **_consent.notes({"person": person, "consent": consent})}
     options = {key: value for key, value in given.items() if value is not None}
     job = reconstruction.start(Path(bpy.path.abspath(str(photo))), quality=quality, device=device, seed=seed, options=options)
     if not wait:
@@ -81,6 +89,14 @@ def load(path: str | Path, *, name: str | None = None, scene: bpy.types.Scene | 
     if given.suffix in (".json", ".npz"):  # one of the sidecar files: the portrait is the folder
         given = given.parent
     return Portrait.load(given, name=name, scene=scene)
+
+
+def load_sample(*, name: str | None = None, scene: bpy.types.Scene | None = None) -> Portrait:
+    """Bring the portrait that comes with GazeSplat into a scene (default: the current one): an astronaut, photo by NASA.
+
+    It is a whole portrait, at draft quality, and needs no backend to be rigged, animated and rendered.
+    """
+    return Portrait.load(_SAMPLE, name=name or "Astronaut", scene=scene)
 
 
 def portraits(scene: bpy.types.Scene | None = None) -> list[Portrait]:

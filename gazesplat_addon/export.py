@@ -2,7 +2,6 @@
 """A portrait as posed, written as a splat file or as a sequence of them, one a frame."""
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,10 +79,10 @@ def frame_path(path: Path, frame: int, *, numbered: bool) -> Path:
 
 def comments(root: bpy.types.Object, scene: bpy.types.Scene) -> list[str]:
     """Return the header lines that say where a file comes from, whose face it shows and what that asks of its reader."""
-    provenance = json.loads(root[store.ROOT_KEY].get("provenance") or "{}")
+    provenance = store.provenance_of(root)
     lines = [f"GazeSplat: {root.name} as posed at frame {scene.frame_current} of {scene.name}"]
     lines += [f"{name}: {value}" for name, value in sorted(provenance.items()) if isinstance(value, (str, int, float)) and value != ""]
-    if root[store.ROOT_KEY]["rigged"] and "consent" not in provenance:
+    if root[store.ROOT_KEY]["rigged"] and not provenance.get("consent"):
         lines.append("consent: not recorded; this is a real person's face, ask before you show or change it")
     return lines
 

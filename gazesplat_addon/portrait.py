@@ -20,6 +20,7 @@ from .farm import check as farm_check
 from .farm.finding import FarmCheck
 from .portrait_eyes import Eyes
 from .portrait_life import Life
+from .portrait_origin import Origin
 from .scene import colour, eye_rig, portrait_object, render_settings, store
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ ENGINES = {"cycles": "CYCLES", "eevee": "EEVEE"}
 COLOUR_MODES = {"exact": colour.EXACT, "scene-linear": colour.SCENE_LINEAR}
 
 
-class Portrait(Life):
+class Portrait(Life, Origin):
     """One portrait, or a plain splat without eyes (``rigged`` is False then).
 
     Every member raises GazeSplatError ``portrait-deleted`` once its root object is gone.

@@ -45,6 +45,10 @@ class GazeSplatSceneSettings(bpy.types.PropertyGroup):
         description="One face, looking at the camera with open eyes, evenly lit and sharp: the larger the better")
     quality: bpy.props.EnumProperty(name="Quality", items=QUALITY_ITEMS, default="standard",
                                     description="How many splats, and how long it takes")
+    person: bpy.props.StringProperty(name="Person", description="Who the picture shows; it travels with the portrait and its exports")
+    consent: bpy.props.StringProperty(
+        name="Consent", description="What this person has agreed to, and where it is written: a face is personal. It travels with the "
+                                    "portrait and its exports")
     seed: bpy.props.IntProperty(name="Seed", default=0, min=0,
                                 description="The same seed gives the same motion, key by key; try others until you like one")
     motion_preset: bpy.props.EnumProperty(name="Preset", items=motion_preset_items, description="How the person is there")

@@ -7,6 +7,7 @@ import bpy
 from .add_blinks import GAZESPLAT_OT_add_blinks
 from .add_head_drift import GAZESPLAT_OT_add_head_drift
 from .add_saccades import GAZESPLAT_OT_add_saccades
+from .add_sample import GAZESPLAT_OT_add_sample
 from .animate import GAZESPLAT_OT_animate
 from .bake_layer import GAZESPLAT_OT_bake_layer
 from .cancel_job import GAZESPLAT_OT_cancel_job
@@ -19,6 +20,7 @@ from .copy_setup_command import GAZESPLAT_OT_copy_setup_command
 from .delete_portrait import GAZESPLAT_OT_delete_portrait
 from .drop_photo import GAZESPLAT_FH_photo
 from .drop_portrait import GAZESPLAT_FH_portrait
+from .edit_consent import GAZESPLAT_OT_edit_consent
 from .examine_backend import GAZESPLAT_OT_examine_backend
 from .export_portrait import GAZESPLAT_OT_export_portrait
 from .import_portrait import GAZESPLAT_OT_import_portrait
@@ -47,6 +49,8 @@ CLASSES = (
     GAZESPLAT_OT_remove_job,
     GAZESPLAT_OT_open_log,
     GAZESPLAT_OT_import_portrait,
+    GAZESPLAT_OT_add_sample,
+    GAZESPLAT_OT_edit_consent,
     GAZESPLAT_FH_portrait,
     GAZESPLAT_FH_photo,
     GAZESPLAT_OT_export_portrait,

@@ -25,6 +25,10 @@ class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     quality: bpy.props.EnumProperty(name="Quality", items=api.QUALITY_ITEMS, default="standard",
                                     description="How many splats, and how long it takes")
+    person: bpy.props.StringProperty(name="Person", options={"SKIP_SAVE"},
+                                     description="Who the picture shows; it travels with the portrait and its exports")
+    consent: bpy.props.StringProperty(name="Consent", options={"SKIP_SAVE"},
+                                      description="What this person has agreed to, and where it is written")
     seed: bpy.props.IntProperty(name="Seed", default=0, min=0, description="The same photo, settings and seed give the same portrait")
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -34,7 +38,8 @@ class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def run(self, context: bpy.types.Context) -> str:
-        job = api.reconstruct(self.filepath, wait=False, quality=self.quality, seed=self.seed)
+        job = api.reconstruct(self.filepath, wait=False, quality=self.quality, seed=self.seed, person=self.person,
+                              consent=self.consent)
         api.show_progress(job, when_done=import_into_open_file)
         return f"Reconstructing {job.photo_name}"
 

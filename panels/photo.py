@@ -25,5 +25,21 @@ class GAZESPLAT_PT_photo(SidebarPanel, bpy.types.Panel):
         button = column.operator("gazesplat.reconstruct", text="Reconstruct" if settings.photo else "Choose Photo and Reconstruct...",
                                  icon="USER")
         button.filepath = settings.photo
-        button.quality = settings.quality
+        button.quality, button.person, button.consent = settings.quality, settings.person, settings.consent
         layout.operator("gazesplat.import_portrait", text="Import Portrait or Splats...", icon="IMPORT")
+        layout.operator("gazesplat.add_sample", icon="USER")
+
+
+class GAZESPLAT_PT_consent(SidebarPanel, bpy.types.Panel):
+    """Whose picture it is, before it becomes a portrait."""
+
+    bl_label = "Person and Consent"
+    bl_parent_id = "GAZESPLAT_PT_photo"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.gazesplat
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(settings, "person")
+        layout.prop(settings, "consent")

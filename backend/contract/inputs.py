@@ -70,7 +70,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def copy_splats(ply: Path, folder: Path) -> str:
     """Copy a splat file into the job, and a portrait's sidecar with it; raises as ``copy_input`` does."""
-    beside = [ply.parent / name for name in (result.JSON, result.NPZ)] if ply.name == result.PLY else []
+    beside = [ply.parent / name for name in (result.JSON, result.NPZ)] if ply.stem == Path(result.PLY).stem else []
     for sidecar in beside:
         if sidecar.is_file():
             copy_input(sidecar, folder)

@@ -16,6 +16,7 @@ from ...gazesplat_addon.splat.arrays import Splats
 from ...gazesplat_addon.splat.ply import write_ply
 from ..context import JobContext
 from ..contract import result
+from ..contract.consent import notes
 from ..contract.versions import extension_version
 from ..model.scan import FaceScan
 from ..render import Camera, RenderSettings, render
@@ -65,7 +66,7 @@ def provenance(context: JobContext) -> dict:
     """Return where a portrait comes from, as the sidecar holds it."""
     return {"source": context.input_path.name, "sha256": _digest(context.input_path),
             "created": datetime.now(UTC).isoformat(timespec="seconds"), "gazesplat": extension_version(), "kind": context.spec.kind,
-            "seed": context.spec.seed, "quality": context.spec.quality}
+            "seed": context.spec.seed, "quality": context.spec.quality, **notes(context.spec.options)}
 
 
 def _digest(path: Path) -> str:

@@ -147,6 +147,20 @@ def save_sidecar(folder: Path, rig: PortraitRig, groups: np.ndarray) -> None:
     temporary.replace(folder / "portrait.npz")
 
 
+def note_in_sidecar(folder: Path, notes: dict[str, str]) -> None:
+    """Change entries of the provenance in ``portrait.json``, and nothing else in it; OSError where it cannot be written."""
+    path = Path(folder) / "portrait.json"
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        data["provenance"] = {**data.get("provenance", {}), **notes}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise GazeSplatError("sidecar-invalid", f"The portrait's sidecar cannot be read ({error}).",
+                             "Reconstruct the portrait again, or restore its folder from a backup.") from error
+    temporary = path.with_name("portrait.json.part")
+    temporary.write_text(json.dumps(data, indent=1), "utf-8")
+    temporary.replace(path)
+
+
 def load_sidecar(folder: Path, count: int) -> tuple[PortraitRig, np.ndarray]:
     """Return the rig and groups (count,) uint8 of a portrait of ``count`` splats.
 

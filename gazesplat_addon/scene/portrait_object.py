@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from ...backend.contract.consent import NOTES
 from ...backend.contract.errors import GazeSplatError
 from .. import compat
 from ..rig.sidecar import PortraitRig, load_sidecar
@@ -19,7 +20,8 @@ from ..splat.linear_refit import LinearRefit, load_refit, path_beside
 from . import camera, colour, eye_rig, render_settings, splat_object, store
 from .changes import Change, set_property
 
-PLY_NAME, SIDECAR_NAME = "portrait.ply", "portrait.json"
+# The splats that a sidecar beside them describes; the smaller file is the bundled sample's.
+PORTRAIT_NAMES, SIDECAR_NAME = ("portrait.ply", "portrait.spz"), "portrait.json"
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,19 @@ class PortraitFiles:
 
 
 def read_portrait(path: Path) -> PortraitFiles:
-    """Read a PLY or SPZ, or the portrait.ply of a folder, with the sidecar beside it where there is one.
+    """Read a PLY or SPZ, or the portrait.ply (or .spz) of a folder, with the sidecar beside it where there is one.
 
     Raises GazeSplatError ``no-file``, and what ``read_splats``, ``load_refit`` and ``load_sidecar`` raise.
     """
     path = Path(path)
-    ply = path / PLY_NAME if path.is_dir() else path
+    ply = path
+    if path.is_dir():
+        ply = next((path / name for name in PORTRAIT_NAMES if (path / name).is_file()), path / PORTRAIT_NAMES[0])
     if not ply.is_file():
         raise GazeSplatError("no-file", f"There is no file {ply}.", "Choose a portrait.ply, or the folder it lies in.")
     splats = read_splats(ply)
     refit = load_refit(path_beside(ply), splats)
-    if ply.name != PLY_NAME or not (ply.parent / SIDECAR_NAME).is_file():
+    if ply.name not in PORTRAIT_NAMES or not (ply.parent / SIDECAR_NAME).is_file():
         return PortraitFiles(ply, splats, None, None, refit)
     rig, groups = load_sidecar(ply.parent, len(splats))
     return PortraitFiles(ply, splats, groups, rig, refit)
@@ -92,7 +96,9 @@ def reload_portrait(root: bpy.types.Object) -> None:
             eye_rig.place_eyes(root, files.rig)
         if store.CAMERA in parts:
             camera.set_photo_camera(parts[store.CAMERA], files.rig.camera)
+    noted = {name: text for name, text in store.provenance_of(root).items() if name in NOTES and text}
     _tag(root, files)
+    store.note(root, noted)    # the artist's, which the files lack where they could not be written
 
 
 def set_up_render(root: bpy.types.Object, scene: bpy.types.Scene, *, engine: str | None = None,
@@ -167,4 +173,4 @@ def _name_of(files: PortraitFiles) -> str:
     source = files.rig.provenance.get("source") if files.rig is not None else None
     if isinstance(source, str) and source:
         return Path(source).stem
-    return files.ply.stem if files.ply.name != PLY_NAME else files.ply.parent.name or "Portrait"
+    return files.ply.stem if files.ply.name not in PORTRAIT_NAMES else files.ply.parent.name or "Portrait"

@@ -30,6 +30,17 @@ def tag_root(root: bpy.types.Object, *, path: Path, rigged: bool, provenance: di
                       "provenance": json.dumps(provenance, sort_keys=True, default=str)}
 
 
+def provenance_of(root: bpy.types.Object) -> dict:
+    """Return where a portrait comes from, who it shows and what they agreed to, as its sidecar said or the artist."""
+    found = json.loads(root[ROOT_KEY].get("provenance") or "{}")
+    return found if isinstance(found, dict) else {}
+
+
+def note(root: bpy.types.Object, notes: dict[str, str]) -> None:
+    """Change entries of the provenance that the .blend keeps."""
+    root[ROOT_KEY]["provenance"] = json.dumps({**provenance_of(root), **notes}, sort_keys=True, default=str)
+
+
 def tag_part(part: bpy.types.Object, kind: str) -> None:
     """Mark an object as one part of the portrait above it."""
     part[PART_KEY] = kind

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A portrait to try everything with, at once."""
+from __future__ import annotations
+
+import bpy
+
+from ..gazesplat_addon import api
+from .base import Verb, select
+
+
+class GAZESPLAT_OT_add_sample(Verb, bpy.types.Operator):
+    """Add the portrait that comes with GazeSplat, an astronaut: rig, animate and render it, no backend needed"""
+
+    bl_idname = "gazesplat.add_sample"
+    bl_label = "Add Sample Portrait"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if context.mode == "OBJECT":
+            return True
+        cls.poll_message_set("Leave edit mode first")
+        return False
+
+    def run(self, context: bpy.types.Context) -> str:
+        portrait = api.load_sample(scene=context.scene)
+        select(context, portrait)
+        return f"{portrait.name} is in the scene"
