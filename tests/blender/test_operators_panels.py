@@ -98,7 +98,7 @@ def test_without_a_backend(jobs_folder, gs, room, monkeypatch):
     words = drawn(gs, room, context_for())
     assert "Set up the backend" in said(words)
     assert "not set up" in " ".join(words["Backend"])
-    assert {"GazeSplat", "New Portrait", "Backend"} == set(words)
+    assert {"GazeSplat", "New Portrait", "Person and Consent", "Backend"} == set(words)
 
 
 def test_with_a_backend(jobs_folder, gs, room):
