@@ -146,8 +146,7 @@ def _install(one: Environment) -> None:
     stamp, label = one.stamp, "-".join(filter(None, (one.name, one.part)))
     if one.folder.exists() and not stamp.exists() and not one.part:
         shutil.rmtree(one.folder)  # a set-up that was interrupted: nothing in it can be trusted
-    if stamp.exists():  # not removed: another dev.py would take an environment that is being brought up to date for an interrupted one
-        stamp.write_text("unfinished", "utf-8")
+    stamp.unlink(missing_ok=True)
     say(f"{label}: installing with {base}")
     log = ROOT / ".venv" / f"{label}.log"
     with log.open("w", encoding="utf-8") as output:

@@ -6,7 +6,7 @@ import bpy
 
 from ..gazesplat_addon import preferences, viewport
 from ..gazesplat_addon.scene import render_settings, store
-from .base import SidebarPanel, sentence
+from .base import SidebarPanel, roomy, sentence
 
 
 class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
@@ -21,13 +21,13 @@ class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         self._draw_live_display(context)
         column = self.layout.column(align=True)
-        column.label(text="Portraits alone, exact colours")
-        row = column.row(align=True)
+        sentence(column, context, "Portraits alone, exact colours")
+        row = column.row(align=True) if roomy(context) else column
         for engine, name in (("cycles", "Cycles"), ("eevee", "EEVEE"), ("gazesplat", "GazeSplat")):
             button = row.operator("gazesplat.set_up_render", text=name)
             button.engine, button.colour_mode = engine, "exact"
         column = self.layout.column(align=True)
-        column.label(text="Among other things, scene-linear")
+        sentence(column, context, "Among other things, scene-linear")
         row = column.row(align=True)
         for engine, name in (("cycles", "Cycles"), ("eevee", "EEVEE")):
             button = row.operator("gazesplat.set_up_render", text=name)

@@ -9,7 +9,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 _BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 # Run by tests/blender/test_api_console_docs.py and tests/backend/test_docs_rendering.py, top to bottom.
-BLENDER_PAGES = ("console.md", "motion.md", "guide/first_portrait.md", "guide/eyes.md", "guide/motion.md",
+BLENDER_PAGES = ("../README.md", "console.md", "motion.md", "guide/first_portrait.md", "guide/eyes.md", "guide/motion.md",
                  "guide/rendering.md", "guide/farms.md")
 BACKEND_PAGES = ("rendering.md",)
 
@@ -21,5 +21,6 @@ def snippets(page: str) -> list[tuple[int, str]]:
 
 
 def pages_with_snippets() -> set[str]:
-    """Return every page that shows Python."""
-    return {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if _BLOCK.search(path.read_text("utf-8"))}
+    """Return every page that shows Python; the README is one, although it is no page of the site."""
+    pages = ["../README.md", *(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))]
+    return {page for page in pages if snippets(page)}

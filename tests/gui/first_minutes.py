@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs inside a windowed Blender: an artist's first minutes, from the zip to a rendered picture.
 
-Arguments after ``--``: the zip, a portrait's folder, a folder for pictures. Writes ``report.json`` there; the test
-test_first_minutes.py judges. Backend jobs are dummies, played by Blender's own Python: they need nothing but its library.
+Arguments after ``--``: the zip, a portrait's folder, a folder for pictures, a folder of wheels, a Python for the backend. Writes
+``report.json`` to the pictures; the test test_first_minutes.py judges. Backend jobs are dummies, played by Blender's own Python: they need nothing but its library.
 """
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ import bpy
 import addon_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
-from screen import area, cropped, drag, key, move, pixels, press, redraw, region, save_png, until, window
+from screen import area, cropped, drag, key, move, pixels, press, redraw, region, save_png, until, used_rows, window
 
-ARCHIVE, PORTRAIT, OUT = map(Path, sys.argv[sys.argv.index("--") + 1:][:3])
+ARCHIVE, PORTRAIT, OUT, WHEELS, PYTHON = map(Path, sys.argv[sys.argv.index("--") + 1:][:5])
 EXTENSION = "bl_ext.user_default.gazesplat"
 SETTLE_S = 0.4
+HEADER_PX = 24
 NARROW_PX, USUAL_PX, WIDE_PX = 190, 300, 520
 STORY = [{"do": "stage", "name": "Reading the face"}, {"do": "progress", "fraction": 0.4, "text": "splat 4 of 10"},
          {"do": "sleep", "seconds": 60}]
@@ -98,6 +99,29 @@ def preferences() -> Iterator[float]:
     place.type = "VIEW_3D"
     redraw()
     yield SETTLE_S
+
+
+def set_up_backend() -> Iterator[float]:
+    """Open the panel Backend, press its button, agree to the dialog: from a folder of wheels, without a network."""
+    if not PYTHON.is_file():
+        report["set_up"] = f"{PYTHON} is not seen from here"
+        return
+    chosen = bpy.context.preferences.addons[EXTENSION].preferences
+    chosen.setup_python, chosen.wheel_folder = str(PYTHON), str(WHEELS)
+    side = region()
+    header = side.x + 60, side.y + side.height - used_rows(pixels(side)) + HEADER_PX // 2
+    yield from key("A", *header)    # opens the panel under the mouse
+    yield from press("gazesplat.setup_backend")
+    yield SETTLE_S
+    save_png(OUT / "set_up_dialog.png", pixels(region("WINDOW")))
+    yield from key("RET", *header)
+    live = room("gazesplat_addon.live_jobs")
+    yield from until(lambda: bool(live.watched()), 10.0)
+    yield from seen("set_up_running")
+    yield from until(lambda: all(job.ended for job in live.watched()), 240.0)
+    report["set_up"] = room("gazesplat_addon.backend_setup").state()
+    yield from seen("set_up_done")
+    yield from key("A", *header)
 
 
 def start_dummy(story: list) -> str:
@@ -235,7 +259,7 @@ def every_panel() -> Iterator[float]:
 def steps() -> Iterator[float]:
     """Everything, in the order in which an artist meets it."""
     yield SETTLE_S
-    for part in (install, preferences, jobs, eyes, live, export_and_stop, render, every_panel):
+    for part in (install, preferences, set_up_backend, jobs, eyes, live, export_and_stop, render, every_panel):
         report["part"] = part.__name__
         yield from part()
     report["done"] = True

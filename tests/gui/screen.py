@@ -17,6 +17,7 @@ import bpy
 import numpy as np
 
 PAUSE_S = 0.12
+LEAST_ROWS = 300
 
 
 def window() -> bpy.types.Window:
@@ -62,11 +63,16 @@ def save_png(path: Path, picture: np.ndarray) -> None:
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks))
 
 
-def cropped(picture: np.ndarray) -> np.ndarray:
-    """Leave out the empty rows below the last panel: those of one colour from side to side, like the last row."""
+def used_rows(picture: np.ndarray) -> int:
+    """Return where the last panel ends: below it, rows are of one colour from side to side."""
     inner = picture[:-12, 12:-50].astype(int)    # without round corners, scroll bar and tabs
     used = np.flatnonzero(np.abs(inner - inner[-1, :1]).max(axis=(1, 2)) > 3)
-    return picture[:min(len(picture), (used[-1] if len(used) else 0) + 10)]
+    return int(used[-1]) + 1 if len(used) else 0
+
+
+def cropped(picture: np.ndarray) -> np.ndarray:
+    """Leave out the rows below the last panel, but show the tab's name."""
+    return picture[:min(len(picture), max(LEAST_ROWS, used_rows(picture) + 10))]
 
 
 def _event(kind: str, value: str, x: int, y: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An artist's first minutes in a real window: install, jobs, eyes, motion, live, export, render, every panel.
+"""An artist's first minutes in a real window: install, set-up, jobs, eyes, motion, live, export, render, every panel.
 
 The environment variable GAZESPLAT_GUI_BLENDER names the executable of a windowed Blender on a virtual screen. The sidebar's
 pictures are those of the guide (docs/images/gui): GAZESPLAT_GUI_PICTURES=write takes them anew, so that they never go stale.
@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.fake_wheels import write_wheels
 from tests.portrait_files import write_portrait
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,12 +39,14 @@ def walk(tmp_path_factory) -> tuple[Path, dict]:
     subprocess.run([sys.executable, str(ROOT / "dev.py"), "package", "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GAZESPLAT")}
     environment |= {"GUI_SIZE": "1100x1800", "GUI_TIMEOUT": "600", "BLENDER_USER_RESOURCES": str(out / "profile")}
+    wheels = write_wheels(out / "wheels", "backend.txt", "backend-nodeps.txt")
     script = Path(__file__).with_name("first_minutes.py")
-    command = [program, "--enable-event-simulate", "--python", str(script), "--", str(next(out.glob("*.zip"))), str(portrait), str(out)]
+    command = [program, "--enable-event-simulate", "--python", str(script), "--", str(next(out.glob("*.zip"))), str(portrait), str(out),
+               str(wheels), sys.executable]
     subprocess.run(command, env=environment, check=False, timeout=650, stdin=subprocess.DEVNULL)
     report = json.loads((out / "report.json").read_text("utf-8"))
     assert "traceback" not in report, f"{report['part']}: {report['traceback']}"
-    if os.environ.get("GAZESPLAT_GUI_PICTURES") == "write":
+    if os.environ.get("GAZESPLAT_GUI_PICTURES") == "write" and report["printed_tracebacks"] == 0:
         PICTURES.mkdir(parents=True, exist_ok=True)
         for name in NAMES:
             shutil.copyfile(out / f"{name}.png", PICTURES / f"{name}.png")
@@ -55,6 +58,13 @@ def test_zip_is_installed_and_nothing_fails_in_a_draw(walk):
     _, report = walk
     assert report["enabled"] and report["done"]
     assert report["printed_tracebacks"] == 0
+
+
+def test_backend_is_set_up_by_its_button(walk):
+    _, report = walk
+    if "not seen" in report["set_up"]:
+        pytest.skip(report["set_up"])
+    assert report["set_up"] == "ready"
 
 
 def test_job_is_cancelled_by_its_button_and_a_finished_one_imported(walk):
