@@ -23,11 +23,12 @@ _CONSOLE_NAMES = {
     "setup_backend": ".gazesplat_addon.api",
     "remove_backend": ".gazesplat_addon.api",
     "Portrait": ".gazesplat_addon.api",
+    "write_farm_job": ".gazesplat_addon.api",
     "GazeSplatError": ".backend.contract.errors",
 }
 
 __all__ = ["GazeSplatError", "Portrait", "check_farm", "load", "load_sample", "portraits", "reconstruct", "register", "remove_backend",
-           "remove_splat_plate", "setup_backend", "splat_plate", "unregister"]
+           "remove_splat_plate", "setup_backend", "splat_plate", "unregister", "write_farm_job"]
 
 # What unregister() has to call, newest first; filled only by a registration that succeeded.
 _registered = ExitStack()

@@ -29,6 +29,7 @@ else:
 
 ROOT = Path(__file__).resolve().parent
 REQUIREMENTS = ROOT / "backend" / "requirements"
+AUDIT_TIMEOUT_S = 120
 DEBIAN_PACKAGES = ("libegl1 libgl1 libgl1-mesa-dri libxkbcommon0 libxrender1 libxi6 libsm6 libxxf86vm1 libxfixes3")
 
 
@@ -74,6 +75,8 @@ BACKEND = Environment("backend", "the backend", ("3.11", "3.13", "3.12"),
 VIDEO = Environment("backend", "the backend's video road", BACKEND.pythons,
                     ((*_files("torch.txt", "video.txt"), "-c", str(REQUIREMENTS / "backend.txt")),),
                     "import torch, pycolmap", part="video")
+# Other people's programs that judge ours: schedulers' and auditors'. Apart, so that they change nothing about what is tested.
+TOOLS = Environment("tools", "farm jobs and audits", BACKEND.pythons, (_files("test-tools.txt"),), "import openjd.cli, pip_audit")
 # bpy exists for one Python per Blender: 4.5 LTS is the floor, 5.2 LTS the newest that is tested.
 BLENDERS = (Environment("blender-5.2", "Blender 5.2", ("3.13",), (("bpy==5.2.3", *_files("test-blender.txt")),), "import bpy"),
             Environment("blender-4.5", "Blender 4.5", ("3.11",), (("bpy==4.5.15", *_files("test-blender.txt")),), "import bpy"))
@@ -211,7 +214,7 @@ def command_test(arguments: argparse.Namespace) -> int:
     blenders = [] if arguments.fast else [one for one in BLENDERS if any(map(find_python, one.pythons))]
     if not blenders and not arguments.fast:
         some_blender()
-    set_up([BACKEND, *blenders, *([] if arguments.fast else [VIDEO])], arguments.j)
+    set_up([BACKEND, *blenders, *([] if arguments.fast else [VIDEO, TOOLS])], arguments.j)
     runs = [(BACKEND, ["unit"] if arguments.fast else ["unit", "backend", "gui"])]
     # The pure rooms run inside Blender too, with its older numpy.
     runs += [(one, ["unit", "blender", "golden", "e2e"]) for one in reversed(blenders)]
@@ -309,10 +312,33 @@ def _reconstruct(photo: Path, out: Path) -> Path:
 
 
 def command_lint(arguments: argparse.Namespace) -> int:
-    """Check the style with ruff."""
+    """Check the style with ruff, and what is depended on against known faults where the network reaches their list."""
     set_up([BACKEND], arguments.j)
     fix = ["--fix"] if arguments.fix else []
-    return subprocess.run([str(BACKEND.python), "-m", "ruff", "check", *fix, "."], cwd=ROOT, check=False).returncode
+    style = subprocess.run([str(BACKEND.python), "-m", "ruff", "check", *fix, "."], cwd=ROOT, check=False).returncode
+    return style or _audit(arguments.j)
+
+
+def _audit(jobs: int) -> int:
+    """Look every pinned package up in the list of known faults; return 1 where one has some, 0 also where nobody can be asked."""
+    pinned = _files(*(f"{name}.txt" for name in ("backend", "backend-nodeps", "torch", "video", "test", "test-blender")))
+    try:
+        set_up([TOOLS], jobs)
+    except Stop:
+        say("Known faults of packages: not asked, the auditor could not be installed here.")
+        return 0
+    command = [str(TOOLS.python), "-m", "pip_audit", "--no-deps", "--disable-pip", "--progress-spinner", "off", "--timeout", "20"]
+    try:
+        done = subprocess.run([*command, *pinned], cwd=ROOT, capture_output=True, text=True, check=False, timeout=AUDIT_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        say(f"Known faults of packages: not asked, no answer in {AUDIT_TIMEOUT_S} s.")
+        return 0
+    if done.returncode and "vulnerabilit" not in done.stderr:
+        reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        say(f"Known faults of packages: not asked, the list cannot be reached ({reason[:160]}).")
+        return 0
+    say("Known faults of packages: " + (done.stdout.strip() or done.stderr.strip()))
+    return done.returncode
 
 
 def command_docs(arguments: argparse.Namespace) -> int:
@@ -419,7 +445,8 @@ def say(text: str) -> None:
 def _environment(profile: str) -> dict[str, str]:
     """Return the environment of a Blender that must not see this user's settings, and of its backend."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    return {**kept, "BLENDER_USER_RESOURCES": profile, "GAZESPLAT_BACKEND_PYTHON": str(BACKEND.python)}
+    return {**kept, "BLENDER_USER_RESOURCES": profile, "GAZESPLAT_BACKEND_PYTHON": str(BACKEND.python),
+            "GAZESPLAT_TOOLS_PYTHON": str(TOOLS.python)}
 
 
 def _load_package() -> None:

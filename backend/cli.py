@@ -6,6 +6,7 @@
     python -I backend reconstruct INPUT --out FOLDER  make a portrait without Blender
     python -I backend set-up --folder FOLDER          make or mend the backend's own environment; any Python 3.11 or 3.13 can
     python -I backend refit PLY [--out FILE]          fit a splat file's colours for renderers that blend linear light
+    python -I backend batch-job FOLDER --out FOLDER   write a farm's job that makes a portrait of every photo and clip of a folder
     python -I backend bench NAME [ARGUMENT ...]       run a benchmark
     python -I backend motion-report FOLDER PAGE       draw what portrait.check_motion() has measured
     python -I backend worker                          draw frames for Blender's engine, asked through stdin
@@ -51,6 +52,9 @@ def main(argv: list[str]) -> int:
             return _set_up(argv[1:])
         if argv[:1] == ["refit"]:
             return _refit(argv[1:])
+        if argv[:1] == ["batch-job"]:
+            from .batch_job import main as batch_job
+            return batch_job(argv[1:])
         if argv[:1] == ["bench"] and len(argv) > 1:
             return _bench(argv[1], argv[2:])
         if argv[:1] == ["motion-report"]:
@@ -72,7 +76,10 @@ def main(argv: list[str]) -> int:
 def _run_folder(folder: Path) -> int:
     if not folder.is_dir():
         raise GazeSplatError("no-job", f"There is no job folder {folder}.", "Give the folder of a job that GazeSplat has made.")
-    return run_job(folder.resolve(), log_name=str(folder.resolve() / paths.LOG))
+    try:
+        return run_job(folder.resolve(), log_name=str(folder.resolve() / paths.LOG))
+    except OSError as error:  # not even the first event could be written
+        raise explain_os_error(error, place_chosen=True) or error from error
 
 
 def _reconstruct(argv: list[str]) -> int:

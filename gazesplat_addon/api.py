@@ -21,6 +21,7 @@ from . import backend_setup, backend_status, live_jobs, reconstruction
 from .backend_setup import BackendSetup
 from .export import Exported
 from .farm import check as _farm_check
+from .farm import job as _farm_job
 from .farm.finding import FarmCheck
 from .gaze.inputs import check_seed
 from .live_follow import LiveFollow
@@ -33,7 +34,7 @@ from .scene import store
 
 __all__ = ["GAZE_STATE_ITEMS", "PHOTO_SUFFIXES", "QUALITY_ITEMS", "VIDEO_SUFFIXES", "BackendSetup", "Exported", "LiveFollow", "Portrait",
            "Reconstruction", "check_farm", "load", "load_sample", "motion_preset_items", "portraits", "reconstruct", "remove_backend",
-           "remove_splat_plate", "setup_backend", "splat_plate"]
+           "remove_splat_plate", "setup_backend", "splat_plate", "write_farm_job"]
 
 
 _SAMPLE = Path(__file__).with_name("sample")
@@ -222,6 +223,24 @@ def check_farm(scene: bpy.types.Scene | None = None, *, fix: bool = False) -> Fa
     fix      mend first what can be mended by itself
     """
     return _farm_check.check(scene or bpy.context.scene, fix=fix)
+
+
+def write_farm_job(folder: str | Path, *, scene: bpy.types.Scene | None = None, start: int | None = None, end: int | None = None,
+                   frames_per_task: int = 10, video: bool = True, blender: str = "blender", unchecked: bool = False) -> Path:
+    """Write a scene of the saved file as a job of the Open Job Description into ``folder`` and return its template.
+
+    scene            default: the current one
+    start, end       frames; default: the scene's
+    frames_per_task  how many frames one machine takes at a time
+    video            also make a film of the frames when all are there
+    blender          the program's name on the machines that render
+    unchecked        write it even where the farm doctor finds faults
+
+    AWS Deadline Cloud takes the folder as it is, ``openjd run`` runs it here. The machines need no GazeSplat. Raises GazeSplatError
+    ``not-saved``, ``not-for-farms``, ``bad-value``, and what a folder refuses.
+    """
+    return _farm_job.write_job(scene or bpy.context.scene, Path(bpy.path.abspath(str(folder))), start=start, end=end,
+                               frames_per_task=frames_per_task, video=video, blender=blender, unchecked=unchecked)
 
 
 # ---------------------------------------------------------------- what the artist means

@@ -41,6 +41,7 @@ from .reseed_layer import GAZESPLAT_OT_reseed_layer
 from .set_up_render import GAZESPLAT_OT_set_up_render
 from .set_up_splat_plate import GAZESPLAT_OT_set_up_splat_plate
 from .setup_backend import GAZESPLAT_OT_setup_backend
+from .write_farm_job import GAZESPLAT_OT_write_farm_job
 
 CLASSES = (
     GAZESPLAT_OT_reconstruct,
@@ -76,6 +77,7 @@ CLASSES = (
     GAZESPLAT_OT_remove_splat_plate,
     GAZESPLAT_OT_refit_linear,
     GAZESPLAT_OT_check_farm,
+    GAZESPLAT_OT_write_farm_job,
     GAZESPLAT_OT_examine_backend,
     GAZESPLAT_OT_setup_backend,
     GAZESPLAT_OT_remove_backend,

@@ -23,3 +23,4 @@ class GAZESPLAT_PT_farm(SidebarPanel, bpy.types.Panel):
         row = self.layout.row(align=True)
         row.operator("gazesplat.check_farm", icon="CHECKMARK").fix = False
         row.operator("gazesplat.check_farm", text="Fix").fix = True
+        self.layout.operator("gazesplat.write_farm_job", icon="EXPORT")

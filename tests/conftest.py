@@ -97,6 +97,15 @@ def clean(gs: ModuleType) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def openjd(root) -> Callable[..., list[str]]:
+    """Return the command line of ``openjd`` with arguments; its Python is named by GAZESPLAT_TOOLS_PYTHON, or the checkout's own."""
+    python = Path(os.environ.get("GAZESPLAT_TOOLS_PYTHON") or root / ".venv" / "tools" / "bin" / "python")
+    if not python.is_file():
+        pytest.skip("openjd-cli is not set up: python3 dev.py test does that")
+    return lambda *arguments: [str(python), "-m", "openjd", *map(str, arguments)]
+
+
+@pytest.fixture(scope="session")
 def extra_data() -> Path:
     """A folder of more test pictures, named by the environment variable GAZESPLAT_EXTRA_DATA."""
     folder = os.environ.get("GAZESPLAT_EXTRA_DATA")

@@ -15,7 +15,7 @@ ROOMS = ("gazesplat_addon", "operators", "panels", "backend")
 BLENDER = {"bpy", "bpy_extras", "bmesh", "mathutils", "gpu", "gpu_extras", "blf", "addon_utils", "bl_ui", "imbuf", "freestyle", "aud"}
 PURE = ("gazesplat_addon.gaze", "gazesplat_addon.splat", "gazesplat_addon.rig")
 # What Blender runs as its main program, and no library.
-SCRIPTS = {"gazesplat_addon/farm/doctor.py"}
+SCRIPTS = {f"gazesplat_addon/farm/{name}.py" for name in ("doctor", "render_frames", "encode_video")}
 # Places that turn whatever happened into one report: the only ones that may catch everything.
 BOUNDARIES = {"backend/run.py", "operators/base.py"}
 
