@@ -77,6 +77,15 @@ def copy_splats(ply: Path, folder: Path) -> str:
     return copy_input(ply, folder)
 
 
+def copy_portrait(photo: Path, folder: Path) -> str:
+    """Copy a portrait that is to be built again: the photo that it keeps, its scan, splats and sidecar; raises as ``copy_input`` does."""
+    for name in (result.SCAN, result.PLY, result.JSON, result.NPZ):
+        copy_input(photo.parent / name, folder)
+    if (photo.parent / result.LINEAR).is_file():
+        copy_input(photo.parent / result.LINEAR, folder)
+    return copy_input(photo, folder)
+
+
 def _portable_name(name: str) -> str:
     """Return ``name`` without the characters that some file system or the job protocol refuses."""
     stem, suffix = Path(name).stem, Path(name).suffix

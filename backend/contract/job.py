@@ -22,7 +22,7 @@ class JobSpec:
     """One reconstruction, as plain data that JSON can hold.
 
     id        the job folder's name
-    kind      which stages run: "selfie", "refit", or "dummy" for tests of the process boundary
+    kind      which stages run: "selfie", "refit", "eyes", ..., or "dummy" for tests of the process boundary
     input     the copied input, relative to the job folder, with '/'; "" when the kind takes none
     quality   one of QUALITIES
     device    one of DEVICES

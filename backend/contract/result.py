@@ -13,6 +13,8 @@ JSON = "portrait.json"
 NPZ = "portrait.npz"
 PREVIEW = "preview.png"
 METRICS = "metrics.json"
+PHOTO = "portrait.photo.png"       # the part of the photo that was read, and
+SCAN = "portrait.scan.json"        # what was read from it, see gazesplat_addon/rig/eye_marks.py
 LINEAR = "portrait.linear.npz"     # colours for linear blending, see gazesplat_addon/splat/linear_refit.py
 FILES = (PLY, JSON, NPZ, PREVIEW, METRICS)
 REFIT = "refit"                    # the kind of job that makes only these for a splat file that exists:
@@ -20,6 +22,7 @@ REFIT_FILES = (LINEAR, METRICS)
 READINGS = "readings.npz"          # what an actor's face did in every frame, see gazesplat_addon/gaze/capture.py
 CAPTURE = "capture"                # the kind of job that reads a performance:
 CAPTURE_FILES = (READINGS, METRICS)
+EYES = "eyes"                      # the kind of job that builds a portrait again with its eyes corrected
 _FILES_OF = {REFIT: REFIT_FILES, CAPTURE: CAPTURE_FILES, environment.SETUP: (environment.SETUP_REPORT,)}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ...gazesplat_addon.rig.pose import Pose, PosedSplats, pose_splats
 from ...gazesplat_addon.rig.sidecar import PortraitRig, SourceCamera
@@ -119,6 +120,24 @@ def refit_linear(splats: Splats, views: Sequence[View], *, steps: int, report: R
         np.clip(colours, np.minimum(splats.colours, 0.0), np.maximum(splats.colours, MOST_COLOUR), out=colours)
         np.clip(logits, -MOST_LOGIT, MOST_LOGIT, out=logits)
     return LinearRefit(np.where(shown[:, None], colours, splats.colours), np.where(shown, _sigmoid(logits), splats.opacities))
+
+
+def carried_over(refit: LinearRefit, old: Splats, old_groups: np.ndarray, new: Splats, new_groups: np.ndarray) -> LinearRefit:
+    """Return the refit of a portrait for a version of it with other eyes, without fitting anything.
+
+    Each splat takes the change of the nearest old one of its group: a refit undoes how a place's splats overlap, which
+    hardly depends on which they are. The same splats get the same refit.
+    """
+    if len(old) == len(new) and all(np.array_equal(getattr(old, name), getattr(new, name)) for name in ("means", "colours", "opacities")):
+        return refit
+    colours, logits = new.colours.astype(np.float32, copy=True), _logit(new.opacities)
+    for group in np.unique(new_groups):
+        source, target = np.flatnonzero(old_groups == group), np.flatnonzero(new_groups == group)
+        if len(source):
+            nearest = source[cKDTree(old.means[source]).query(new.means[target])[1]]
+            colours[target] += refit.colours[nearest] - old.colours[nearest]
+            logits[target] += _logit(refit.opacities[nearest]) - _logit(old.opacities[nearest])
+    return LinearRefit(colours, _sigmoid(np.clip(logits, -MOST_LOGIT, MOST_LOGIT)))
 
 
 def judge(views: Sequence[View], colours: np.ndarray, opacities: np.ndarray, threads: int | None = None) -> Likeness:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...gazesplat_addon.rig.eye_marks import WHOLE_PHOTO, Crop
 from ..eyes.contour import EyeContour
 
 
@@ -40,6 +41,7 @@ class FaceScan:
     back_depth_m      (H, W) float32, the same of the head's far side, which no photo shows; meets depth_m at the rim
     eyes              lid curves and irises by side, as found in ``image``
     ruler             the eye lengths used for the metric scale
+    crop              where ``image`` lies in the whole upright photo
     """
 
     image: np.ndarray
@@ -55,6 +57,7 @@ class FaceScan:
     back_depth_m: np.ndarray
     eyes: dict[str, EyeContour]
     ruler: EyeRuler
+    crop: Crop = WHOLE_PHOTO
 
     @property
     def portrait_rotation(self) -> np.ndarray:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ...gazesplat_addon.rig.eye_marks import Crop
 from ..context import JobContext
 from ..contract.errors import GazeSplatError
 from ..eyes.contour import find_eyes
+from ..eyes.correction import corrected_eyes
 from ..eyes.gaze import estimate_rest_gaze
 from . import camera as placing
 from . import depth_network, face_checks, hints
 from .depth import head_depth
 from .focal import focal_px
+from .kept_scan import marks_in_crop
 from .landmarks import FaceReader
 from .mask import head_mask
 from .perspective import estimate_equivalent_mm
@@ -28,18 +31,21 @@ LOG = logging.getLogger(__name__)
 CROP_FACE_SIZES = 2.35      # side of the crop: the face with its hair
 CROP_UP_SHARE = 0.14
 LARGEST_CROP_PX = 2000
+_UNKNOWN = np.zeros((0, 0), np.float32)
 
 
 def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     """Read one photo.
 
     Options: ``focal_px``, ``cx``, ``cy`` (pixels of the whole upright photo), ``eye_ruler`` (fields of EyeRuler), ``head_to_camera`` (3x3),
-    ``rest_gaze_deg``, ``depth``, ``depth_model``, ``allow_download`` (see depth_network). Raises GazeSplatError: those of load_photo,
-    face_checks and depth_network, ``bad-option``, ``bad-eye-ruler``.
+    ``rest_gaze_deg``, ``eyes`` (marks as in rig/eye_marks, pixels of the whole upright photo, in place of what is found), ``depth``,
+    ``depth_model``, ``allow_download`` (see depth_network). Raises GazeSplatError: those of load_photo, face_checks, eye_marks and
+    depth_network, ``bad-option``, ``bad-eye-ruler``.
     """
     context.emit_stage("Reading the photo", 0.02)
     photo = load_photo(path)
-    ruler, network = eye_ruler(options), depth_network.wanted(options)
+    ruler = eye_ruler(options)
+    depth_network.wanted(options)
     if photo.scale < 1.0:
         width, height = photo.file_size_px
         context.warn("photo-reduced", f"The photo has {width} x {height} pixels, more than a head needs, and was reduced.",
@@ -54,9 +60,11 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
         face_checks.check_upright(face)
         face_checks.check_eyes_open(face, context.warn)
         wander = hints.measure_wander(reader, photo.pixels, face)
-    image, landmarks, lens = _crop(photo.pixels, face.points_px, _camera(photo, face.points_px, options))
+    image, landmarks, lens, crop = _crop(photo, face.points_px, _camera(photo, face.points_px, options))
     context.progress(0.3, "Finding the lids and irises")
     eyes = find_eyes(image, landmarks)
+    if options.get("eyes"):
+        eyes, _ = corrected_eyes(eyes, marks_in_crop(options["eyes"], eyes, crop))
     iris_px = float(np.mean([eye.radius_px for eye in eyes.values()]))
     if "iris_diameter_m" not in (options.get("eye_ruler") or {}):
         apart_px = np.append(eyes["left"].iris_px - eyes["right"].iris_px, landmarks[473, 2] - landmarks[468, 2])
@@ -72,19 +80,27 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     axes = -irises / np.linalg.norm(irises, axis=1, keepdims=True)
     placement = placing.portrait_to_camera(turn, irises, axes, ruler.lever_yaw_m)
 
-    context.emit_stage("Separating the head", 0.03)
-    mask = head_mask(image, landmarks)
-    hints.advise_of_edges(mask, context.warn)
-    context.emit_stage("Finding the depth", 0.03)
-    nearness = depth_network.relative_nearness(image, options) if network else None
-    depth = head_depth(mask, landmarks, points, lens.focal, nearness)
-    scan = FaceScan(image, landmarks, face.blendshapes, lens.focal, lens.focal, lens.cx, lens.cy, placement, mask,
-                    depth.front_m, depth.back_m, eyes, ruler)
+    scan = with_depth(FaceScan(image, landmarks, face.blendshapes, lens.focal, lens.focal, lens.cx, lens.cy, placement, _UNKNOWN, _UNKNOWN,
+                               _UNKNOWN, eyes, ruler, crop), options, context)
+    hints.advise_of_edges(scan.head_mask, context.warn)
     averted = estimate_rest_gaze(scan)
     if averted and options.get("rest_gaze_deg") is None:
         context.warn("averted-gaze", "The eyes in this photo do not look into the camera.",
                      "Their direction is estimated; for the most natural gaze use a photo that looks into the lens.")
     return scan
+
+
+def with_depth(scan: FaceScan, options: dict, context: JobContext) -> FaceScan:
+    """Return a scan with mask and depth, which follow from all else that it holds."""
+    context.emit_stage("Separating the head", 0.03)
+    mask = head_mask(scan.image, scan.landmarks_px)
+    context.emit_stage("Finding the depth", 0.03)
+    nearness = depth_network.relative_nearness(scan.image, options) if depth_network.wanted(options) else None
+    iris_px = float(np.mean([eye.radius_px for eye in scan.eyes.values()]))
+    lens = placing.Intrinsics(scan.fx, scan.cx, scan.cy)
+    points = placing.unproject_landmarks(scan.landmarks_px, iris_px, lens, scan.ruler)
+    depth = head_depth(mask, scan.landmarks_px, points, scan.fx, nearness)
+    return replace(scan, head_mask=mask, depth_m=depth.front_m, back_depth_m=depth.back_m)
 
 
 def _camera(photo: Photo, points_px: np.ndarray, options: dict) -> placing.Intrinsics:
@@ -117,8 +133,9 @@ def eye_ruler(options: dict) -> EyeRuler:
     return EyeRuler(**given)
 
 
-def _crop(pixels: np.ndarray, landmarks: np.ndarray, lens: placing.Intrinsics) -> tuple[np.ndarray, np.ndarray, placing.Intrinsics]:
+def _crop(photo: Photo, landmarks: np.ndarray, lens: placing.Intrinsics) -> tuple[np.ndarray, np.ndarray, placing.Intrinsics, Crop]:
     """Cut the head out and bring it to a working size; landmarks and intrinsics follow."""
+    pixels = photo.pixels
     box = landmarks[:468, :2]
     size = np.ptp(box, axis=0)
     side = CROP_FACE_SIZES * size.max()
@@ -131,4 +148,5 @@ def _crop(pixels: np.ndarray, landmarks: np.ndarray, lens: placing.Intrinsics) -
         cut = cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     points = (landmarks - [low[0], low[1], 0.0]) * scale
     moved = placing.Intrinsics(lens.focal * scale, (lens.cx - low[0]) * scale, (lens.cy - low[1]) * scale)
-    return np.ascontiguousarray(cut, np.float32) / np.float32(255.0), points, moved
+    crop = Crop(float(low[0] / photo.scale), float(low[1] / photo.scale), float(scale * photo.scale))
+    return np.ascontiguousarray(cut, np.float32) / np.float32(255.0), points, moved, crop

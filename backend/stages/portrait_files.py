@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from ...gazesplat_addon.splat.ply import write_ply
 from ..context import JobContext
 from ..contract import result
 from ..contract.consent import notes
+from ..contract.job import JobSpec
 from ..contract.versions import extension_version
+from ..model import kept_scan
 from ..model.scan import FaceScan
 from ..render import Camera, RenderSettings, render
 from ..render.likeness import psnr, ssim_map
@@ -27,13 +30,18 @@ FINEST_LIKENESS_PX = 2800
 PREVIEW_SIDE_PX = 480
 PREVIEW_YAWS_DEG = (-25.0, 0.0, 25.0)
 GREY = 0.5
-LINEAR_SHARES = {"selfie": 0.4, "video": 0.06}      # of the job's time
+LINEAR_SHARES = {"selfie": 0.4, "video": 0.06, result.EYES: 0.2}      # of the job's time
+
+# Writes a splat file's linear refit into a folder and returns figures about it.
+Refit = Callable[[Path, Path, JobContext], dict]
 
 
-def write_portrait(context: JobContext, scan: FaceScan, splats: Splats, groups: np.ndarray, rig: PortraitRig, metrics: dict) -> None:
+def write_portrait(context: JobContext, scan: FaceScan, splats: Splats, groups: np.ndarray, rig: PortraitRig, metrics: dict, *,
+                   scan_of: JobSpec | None = None, refit: Refit = refit_beside) -> None:
     """Write a finished portrait's files into the job's result, with the refit for linear light unless it is switched off.
 
-    The scan is of the photo, or of the clip's frame, from which the portrait is shown and judged.
+    The scan is of the photo, or of the clip's frame, from which the portrait is shown and judged. With ``scan_of``, the job that
+    read it, it is kept beside the portrait, so that its eyes can be built again. ``refit`` makes the colours for linear light.
     """
     context.emit_stage("Drawing the preview", 0.03)
     metrics = {"splats": len(splats), **metrics, **likeness_figures(scan, splats, groups, rig)}
@@ -41,10 +49,13 @@ def write_portrait(context: JobContext, scan: FaceScan, splats: Splats, groups: 
     folder = context.result_part_folder
     write_ply(folder / result.PLY, splats)
     save_sidecar(folder, rig, groups)
+    if scan_of is not None:
+        write_png(folder / result.PHOTO, scan.image)
+        _replace(folder / result.SCAN, kept_scan.to_text(kept_scan.scan_data(scan, scan_of)).encode("utf-8"))
     write_png(folder / result.PREVIEW, preview_picture(scan, splats, groups, rig))
     if context.spec.options.get("linear_refit", True):
         context.emit_stage("Fitting colours for linear light", LINEAR_SHARES[context.spec.kind])
-        metrics["linear"] = refit_beside(folder / result.PLY, folder, context)
+        metrics["linear"] = refit(folder / result.PLY, folder, context)
     context.end_stage()
     write_json(folder / result.METRICS, {**metrics, "stage_seconds": context.stage_seconds})
     context.preview(folder / result.PREVIEW)

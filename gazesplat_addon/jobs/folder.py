@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from ...backend.contract.errors import GazeSplatError
-from ...backend.contract.inputs import copy_input, copy_splats
+from ...backend.contract.inputs import copy_input, copy_portrait, copy_splats
 from ...backend.contract.job import JobSpec, write_job
 from ...backend.contract.refusals import explain_os_error
-from ...backend.contract.result import REFIT
+from ...backend.contract.result import EYES, REFIT
 from ...backend.contract.versions import extension_version
 
 
@@ -25,7 +25,7 @@ def create_job(jobs_folder: Path, kind: str, source: Path | None = None, *, qual
     """
     folder = _make_folder(Path(jobs_folder), kind)
     try:
-        copy = copy_splats if kind == REFIT else copy_input
+        copy = {REFIT: copy_splats, EYES: copy_portrait}.get(kind, copy_input)
         relative = copy(Path(source), folder) if source is not None else ""
         spec = JobSpec(id=folder.name, kind=kind, input=relative, quality=quality, device=device, seed=seed,
                        options=options or {}, versions={"gazesplat": extension_version(), **(versions or {})})

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,10 @@ class EyeRig:
     down_limit_deg: float = 30.0
     confidence: float = 1.0                       # 0..1, how well the photo shows this eye
 
+    def as_tuned(self, other: EyeRig) -> EyeRig:
+        """Return this eye with the portrait parameters of another, which an artist may have changed."""
+        return replace(self, **{name: getattr(other, name) for name in PARAMETERS})
+
     @property
     def lever_yaw_m(self) -> float:
         """Distance from the yaw pivot to the iris plane."""
@@ -81,6 +87,10 @@ class EyeRig:
         x = np.cross([0.0, 0.0, 1.0], z)
         x /= np.linalg.norm(x)
         return np.stack([x, np.cross(z, x), z], axis=1)
+
+
+PARAMETERS = ("follow_upper_up", "follow_upper_down", "follow_lower_up", "follow_lower_down", "carry", "overlap", "zip_share",
+              "lash_angle_deg", "highlight_share", "yaw_limit_deg", "up_limit_deg", "down_limit_deg")
 
 
 @dataclass(frozen=True)
@@ -161,27 +171,39 @@ def note_in_sidecar(folder: Path, notes: dict[str, str]) -> None:
     temporary.replace(path)
 
 
+def load_rig(folder: Path) -> PortraitRig:
+    """Return the rig of ``portrait.json`` alone. Raises GazeSplatError ``sidecar-missing``, ``sidecar-invalid`` or ``sidecar-newer``."""
+    with _explained():
+        data = json.loads((Path(folder) / "portrait.json").read_text("utf-8"))
+    return from_json(data)
+
+
 def load_sidecar(folder: Path, count: int) -> tuple[PortraitRig, np.ndarray]:
     """Return the rig and groups (count,) uint8 of a portrait of ``count`` splats.
 
     Raises GazeSplatError ``sidecar-missing``, ``sidecar-invalid``, ``sidecar-newer`` or ``sidecar-mismatch``.
     """
     folder = Path(folder)
+    rig = load_rig(folder)
+    with _explained(), np.load(folder / "portrait.npz", allow_pickle=False) as archive:
+        groups = archive["groups"]
+    if groups.shape != (count,):
+        raise GazeSplatError("sidecar-mismatch", f"The sidecar describes {groups.size} splats, the PLY holds {count}.",
+                             "Keep portrait.ply, portrait.json and portrait.npz of one reconstruction together.")
+    return rig, groups.astype(np.uint8)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what reading a file may raise into GazeSplatError."""
     try:
-        data = json.loads((folder / "portrait.json").read_text("utf-8"))
-        with np.load(folder / "portrait.npz", allow_pickle=False) as archive:
-            groups = archive["groups"]
+        yield
     except FileNotFoundError as error:
         raise GazeSplatError("sidecar-missing", f"{Path(error.filename).name} is missing beside the splats.",
                              "Load the file as a plain splat, or reconstruct the portrait again.") from error
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise GazeSplatError("sidecar-invalid", f"The portrait's sidecar cannot be read ({error}).",
                              "Reconstruct the portrait again, or restore its folder from a backup.") from error
-    rig = from_json(data)
-    if groups.shape != (count,):
-        raise GazeSplatError("sidecar-mismatch", f"The sidecar describes {groups.size} splats, the PLY holds {count}.",
-                             "Keep portrait.ply, portrait.json and portrait.npz of one reconstruction together.")
-    return rig, groups.astype(np.uint8)
 
 
 def _known(cls: type, data: dict) -> dict:

@@ -108,7 +108,7 @@ def count_near(at: np.ndarray, centre: tuple[int, int]) -> int:
 
 
 def test_folder_is_whole(made: Made) -> None:
-    assert sorted(path.name for path in made.folder.iterdir()) == sorted((*result.FILES, result.LINEAR))
+    assert sorted(path.name for path in made.folder.iterdir()) == sorted((*result.FILES, result.LINEAR, result.PHOTO, result.SCAN))
 
 
 def test_tells_stages_and_one_warning(made: Made) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/selfie.md and docs/video.md explain every refusal and warning that their roads can meet, and none that does not exist."""
+"""docs/selfie.md, video.md and eyes.md explain every refusal and warning that their roads can meet, and none that does not exist."""
 from __future__ import annotations
 
 import re
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("backend/model", "backend/eyes", "backend/stages", "backend/contract", "backend/video", "backend/train")
-FILES = ("backend/run.py", "backend/cli.py")
+FILES = ("backend/run.py", "backend/cli.py", "gazesplat_addon/rig/eye_marks.py")
 # Spoken by the doctor, by benchmarks, by the refit, by capture, or by Blender's end: not met on this road.
 ELSEWHERE = {"no-benchmark", "unknown", "bad-output", "clip-too-short"}
 
@@ -22,7 +22,7 @@ def codes_in_source() -> set[str]:
 
 def codes_in_docs() -> set[str]:
     text = (ROOT / "docs" / "selfie.md").read_text("utf-8")
-    tables = text[text.index("## Refusals"):] + (ROOT / "docs" / "video.md").read_text("utf-8")
+    tables = text[text.index("## Refusals"):] + "".join((ROOT / "docs" / name).read_text("utf-8") for name in ("video.md", "eyes.md"))
     cells = [line.split("|")[1] for line in tables.splitlines() if line.startswith("| `")]
     return {code for cell in cells for code in re.findall(r"`([a-z-]+)`", cell)}
 
