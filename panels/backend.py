@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..gazesplat_addon import backend_setup, backend_status, preferences
+from ..gazesplat_addon import backend_setup, backend_status, live_jobs, preferences
 from .base import SidebarPanel, sentence
 
 _REINSTALL = "Install GazeSplat again: drop its zip into Blender's window."
@@ -20,6 +20,9 @@ class GAZESPLAT_PT_backend(SidebarPanel, bpy.types.Panel):
         self.layout.label(text="", icon="CHECKMARK" if backend_status.missing() is None else "ERROR")
 
     def draw(self, context: bpy.types.Context) -> None:
+        if any(isinstance(job, backend_setup.BackendSetup) and not job.ended for job in live_jobs.watched()):
+            sentence(self.layout, context, "The backend is being set up: the first panel shows how far it is.", icon="TIME")
+            return
         missing, state = backend_status.missing(), backend_setup.state()
         if missing is not None:
             sentence(self.layout, context, _missing(missing.message, state), icon="ERROR")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon import backend_status
-from .base import SidebarPanel
+from .base import SidebarPanel, roomy
 
 
 class GAZESPLAT_PT_photo(SidebarPanel, bpy.types.Panel):
@@ -15,7 +15,7 @@ class GAZESPLAT_PT_photo(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        layout.use_property_split = True
+        layout.use_property_split = roomy(context)
         layout.use_property_decorate = False
         settings = context.scene.gazesplat
         column = layout.column()
@@ -39,7 +39,7 @@ class GAZESPLAT_PT_consent(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.gazesplat
-        layout.use_property_split = True
+        layout.use_property_split = roomy(context)
         layout.use_property_decorate = False
         layout.prop(settings, "person")
         layout.prop(settings, "consent")

@@ -10,7 +10,7 @@ _BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 # Run by tests/blender/test_api_console_docs.py and tests/backend/test_docs_rendering.py, top to bottom.
 BLENDER_PAGES = ("../README.md", "console.md", "motion.md", "guide/first_portrait.md", "guide/eyes.md", "guide/motion.md",
-                 "guide/rendering.md", "guide/farms.md")
+                 "guide/rendering.md", "guide/farms.md", "farm.md")
 BACKEND_PAGES = ("rendering.md",)
 
 

@@ -2,7 +2,8 @@
 """Runs inside a windowed Blender: an artist's first minutes, from the zip to a rendered picture.
 
 Arguments after ``--``: the zip, a portrait's folder, a folder for pictures, a folder of wheels, a Python for the backend. Writes
-``report.json`` to the pictures; the test test_first_minutes.py judges. Backend jobs are dummies, played by Blender's own Python: they need nothing but its library.
+``report.json`` to the pictures; the test test_first_minutes.py judges. Backend jobs are dummies, played by Blender's own
+Python: they need nothing but its library.
 """
 from __future__ import annotations
 
@@ -249,7 +250,9 @@ def every_panel() -> Iterator[float]:
     yield SETTLE_S
     for old in list(bpy.data.objects):
         bpy.data.objects.remove(old)
-    room("gazesplat_addon.api").load(PORTRAIT, name="Mara")
+    yield from sidebar(USUAL_PX)
+    yield from press("gazesplat.add_sample")
+    report["sample"] = [one.name for one in room("gazesplat_addon.api").portraits()]
     for name, width_px in (("narrow", NARROW_PX), ("usual", USUAL_PX), ("wide", WIDE_PX)):
         yield from sidebar(width_px)
         report[f"{name}_px"] = region().width

@@ -98,6 +98,11 @@ def test_f12_shows_the_portrait(walk):
     assert picture.std() > 10
 
 
+def test_sample_portrait_comes_by_one_click(walk):
+    _, report = walk
+    assert len(report["sample"]) == 1
+
+
 def test_sidebar_had_the_widths(walk):
     _, report = walk
     assert report["narrow_px"] < 210 < 280 < report["usual_px"] < 320 < 480 < report["wide_px"]
