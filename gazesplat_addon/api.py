@@ -43,11 +43,12 @@ _SAMPLE = Path(__file__).with_name("sample")
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
                 seed: int = 0, eye_ruler: dict[str, float] | None = None, focal_px: float | None = None, num_frames: int | None = None,
                 height: int | None = None, num_iters: int | None = None, person: str | None = None, consent: str | None = None,
-                scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
+                queue: bool = False, scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
     """Make a portrait from a photo of one face, a video of a head, or a folder of pictures of one, in a process beside Blender.
 
     wait       True prints the progress, waits and returns the Portrait in ``scene`` (default: the current one);
                False returns at once a job with ``.state .progress .poll() .cancel() .result()``
+    queue      with wait=False: let it wait in the panel until the jobs before it are done
     name       of the portrait; default: the photo's
     quality    "draft", "standard" or "high"
     eye_ruler  lengths of this person's eye in metres, where you know them: {"iris_diameter_m": 0.0121}; they set the
@@ -69,7 +70,8 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
     given = {"eye_ruler": eye_ruler, "focal_px": focal_px, "num_frames": num_frames, "height": height, "num_iters": num_iters,
              **_consent.notes({"person": person, "consent": consent})}
     options = {key: value for key, value in given.items() if value is not None}
-    job = reconstruction.start(Path(bpy.path.abspath(str(photo))), quality=quality, device=device, seed=seed, options=options)
+    job = reconstruction.start(Path(bpy.path.abspath(str(photo))), quality=quality, device=device, seed=seed, options=options,
+                               queue=queue and not wait)
     if not wait:
         return job
     try:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import bpy
 
-from . import live_jobs, preferences, viewport
+from . import live_jobs, preferences, preview_icons, viewport
 from .scene import kept_rig, splat_plate
 
 
 def register() -> None:
     """Watch the jobs that still run, of this session or an earlier one; show splats live; look after files and renders."""
+    preview_icons.register()
     live_jobs.attach()
     viewport.register()
     chosen = preferences.stored()
@@ -28,6 +29,7 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(_bring_up_to_date)
     viewport.unregister()
     live_jobs.detach()
+    preview_icons.unregister()
 
 
 @bpy.app.handlers.persistent

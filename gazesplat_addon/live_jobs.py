@@ -28,6 +28,8 @@ def watch(job: Reconstruction, when_done: Callable[[str], None] | None = None) -
     _watched[job.id] = job
     if when_done is not None:
         _when_done[job.id] = when_done
+    if job.queued:
+        _start_next()
     if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=POLL_EVERY_S, persistent=True)
 
@@ -57,7 +59,15 @@ def poll() -> bool:
             _when_done.pop(job.id)(job.id)
         if _is_settled(job):
             forget(job.id)
+    _start_next()
     return any(not job.ended for job in _watched.values())
+
+
+def _start_next() -> None:
+    """Start the oldest job that waits, if none runs: one at a time leaves the computer usable, and is no slower in all."""
+    jobs = [job for _, job in sorted(_watched.items()) if not job.ended]
+    if jobs and all(job.queued for job in jobs):
+        jobs[0].begin()
 
 
 def attach() -> None:
@@ -86,7 +96,7 @@ def _find_again() -> None:
         _log.warning("the jobs folder cannot be read: %s", error)
         return
     for job in found:
-        if job.state == reconstruction.RUNNING or (job.state == reconstruction.DONE and not job.imported):
+        if job.state in (reconstruction.QUEUED, reconstruction.RUNNING) or (job.state == reconstruction.DONE and not job.imported):
             watch(job)
     _redraw_sidebars()
 

@@ -21,7 +21,7 @@ from .farm.finding import FarmCheck
 from .portrait_eyes import Eyes
 from .portrait_life import Life
 from .portrait_origin import Origin
-from .scene import colour, eye_rig, portrait_object, render_settings, store
+from .scene import asset, colour, eye_rig, portrait_object, render_settings, store
 
 if TYPE_CHECKING:
     from .linear_refit_job import LinearRefitJob
@@ -291,6 +291,13 @@ class Portrait(Life, Origin):
             first, last = self.scene.frame_start if start is None else start, self.scene.frame_end if end is None else end
             frames = range(first, last + 1)
         return export.steps(self.root, self.scene, Path(bpy.path.abspath(str(path))), frames)
+
+    def mark_as_asset(self) -> bpy.types.Collection:
+        """Offer the portrait in the asset browser, with its picture, and return its collection; save the file to keep it.
+
+        Raises GazeSplatError ``no-collection``.
+        """
+        return asset.mark(self.root)
 
     def reload(self) -> None:
         """Read the portrait's files again, for instance after a new reconstruction; animation and place stay."""

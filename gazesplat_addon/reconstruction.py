@@ -18,7 +18,7 @@ from ..backend.contract.result import CAPTURE, REFIT
 from . import preferences
 from .jobs import environment, registry
 from .jobs.folder import create_job
-from .jobs.state import CANCELLED, DONE, ENDED, RUNNING, Job
+from .jobs.state import CANCELLED, DONE, ENDED, QUEUED, RUNNING, Job
 from .portrait import Portrait
 
 POLL_INTERVAL_S = 0.1
@@ -92,6 +92,16 @@ class Reconstruction:
         return self._job.text
 
     @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes if it goes on like this; None while that cannot be told."""
+        return self._job.seconds_left if self._job.state == RUNNING else None
+
+    @property
+    def preview(self) -> Path | None:
+        """A picture of how far it is, once there is one."""
+        return self._job.preview
+
+    @property
     def warnings(self) -> list[dict[str, str]]:
         """What the artist should know although it worked: ``code``, ``message`` and ``hint`` each."""
         return [{key: str(event.get(key, "")) for key in ("code", "message", "hint")} for event in self._job.warnings]
@@ -105,6 +115,18 @@ class Reconstruction:
     def stopping(self) -> bool:
         """True between a request to stop and the end."""
         return self._job.cancel_requested and not self.ended
+
+    @property
+    def queued(self) -> bool:
+        """True while it waits for its turn."""
+        return self._job.state == QUEUED
+
+    def begin(self) -> None:
+        """Start a queued job; what prevents that becomes its ``error``."""
+        try:
+            self._job.start(environment.find_backend_python(preferences.backend_places()))
+        except GazeSplatError as error:
+            self._job.refuse(error)
 
     def poll(self) -> str:
         """Take in what the backend has said since the last call and return the state; never waits."""
@@ -178,8 +200,11 @@ class Newsreader:
         return lines
 
 
-def start(photo: Path, *, kind: str | None = None, quality: str, device: str = "auto", seed: int, options: dict) -> Reconstruction:
+def start(photo: Path, *, kind: str | None = None, quality: str, device: str = "auto", seed: int, options: dict,
+          queue: bool = False) -> Reconstruction:
     """Start the backend on a copy of a photo or video and return at once; ``kind`` None goes by the file.
+
+    With ``queue`` the job is only made: whoever watches it starts it when its turn has come.
 
     Raises GazeSplatError when there is no backend, the photo cannot be copied or the job cannot be written.
     """
@@ -187,7 +212,8 @@ def start(photo: Path, *, kind: str | None = None, quality: str, device: str = "
     folder = create_job(preferences.jobs_folder(), kind or kind_of(photo), photo, quality=quality, device=device, seed=seed,
                         options=options, versions={"blender": bpy.app.version_string})
     reconstruction = Reconstruction(Job(folder))
-    reconstruction.start(python)
+    if not queue:
+        reconstruction.start(python)
     return reconstruction
 
 

@@ -29,6 +29,7 @@ from .live_follow import GAZESPLAT_OT_live_follow
 from .look_at_camera import GAZESPLAT_OT_look_at_camera
 from .look_at_nothing import GAZESPLAT_OT_look_at_nothing
 from .look_at_object import GAZESPLAT_OT_look_at_object
+from .mark_as_asset import GAZESPLAT_OT_mark_as_asset
 from .mark_events import GAZESPLAT_OT_mark_events
 from .mute_layer import GAZESPLAT_OT_mute_layer
 from .open_log import GAZESPLAT_OT_open_log
@@ -52,6 +53,7 @@ CLASSES = (
     GAZESPLAT_OT_import_portrait,
     GAZESPLAT_OT_add_sample,
     GAZESPLAT_OT_edit_consent,
+    GAZESPLAT_OT_mark_as_asset,
     GAZESPLAT_FH_portrait,
     GAZESPLAT_FH_photo,
     GAZESPLAT_OT_export_portrait,

@@ -14,6 +14,7 @@ class GAZESPLAT_OT_animate(Generator, bpy.types.Operator):
 
     bl_idname = "gazesplat.animate"
     bl_label = "Animate"
+    bl_options = {"REGISTER", "UNDO", "PRESET"}
 
     preset: bpy.props.EnumProperty(name="Preset", items=api.motion_preset_items, description="How the person is there")
     keep_edits: bpy.props.BoolProperty(name="Keep My Edits", default=True,

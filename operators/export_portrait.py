@@ -19,6 +19,7 @@ class GAZESPLAT_OT_export_portrait(SteppedVerb, PortraitVerb, bpy.types.Operator
 
     bl_idname = "gazesplat.export_portrait"
     bl_label = "Export Posed Splats"
+    bl_options = {"REGISTER", "PRESET"}
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})

@@ -17,7 +17,7 @@ class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
 
     bl_idname = "gazesplat.reconstruct"
     bl_label = "Reconstruct Portrait"
-    bl_options = {"REGISTER"}  # the portrait is imported later, by an operator with an undo step of its own
+    bl_options = {"REGISTER", "PRESET"}  # the portrait is imported later, by an operator with an undo step of its own
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
@@ -38,10 +38,10 @@ class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def run(self, context: bpy.types.Context) -> str:
-        job = api.reconstruct(self.filepath, wait=False, quality=self.quality, seed=self.seed, person=self.person,
+        job = api.reconstruct(self.filepath, wait=False, queue=True, quality=self.quality, seed=self.seed, person=self.person,
                               consent=self.consent)
         api.show_progress(job, when_done=import_into_open_file)
-        return f"Reconstructing {job.photo_name}"
+        return f"Waiting for its turn: {job.photo_name}" if job.queued else f"Reconstructing {job.photo_name}"
 
 
 def import_into_open_file(job_id: str) -> None:

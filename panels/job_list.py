@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import bpy
 
+from ..gazesplat_addon import preview_icons
 from ..gazesplat_addon.reconstruction import Reconstruction
 from .base import sentence
+
+_PREVIEW_SCALE = 6.0    # of a line's height
+_SHORT_S, _LONG_MIN = 50.0, 90
 
 
 def draw_jobs(layout: bpy.types.UILayout, context: bpy.types.Context, jobs: list[Reconstruction]) -> None:
@@ -15,7 +19,12 @@ def draw_jobs(layout: bpy.types.UILayout, context: bpy.types.Context, jobs: list
         row = box.row()
         row.label(text=job.photo_name, icon="IMAGE_DATA")
         row.operator("gazesplat.open_log", text="", icon="TEXT", emboss=False).job = job.id
-        if not job.ended:
+        icon = preview_icons.icon_of(job.preview)
+        if icon:
+            box.template_icon(icon_value=icon, scale=_PREVIEW_SCALE)
+        if job.queued:
+            _draw_queued(box, job)
+        elif not job.ended:
             _draw_running(box, job)
         elif job.state == "done" and not job.imported:
             box.operator("gazesplat.import_result", text="Import", icon="IMPORT").job = job.id
@@ -25,14 +34,33 @@ def draw_jobs(layout: bpy.types.UILayout, context: bpy.types.Context, jobs: list
             sentence(box, context, f"{warning['message']} {warning['hint']}".strip(), icon="ERROR", boxed=True)
 
 
+def _draw_queued(box: bpy.types.UILayout, job: Reconstruction) -> None:
+    row = box.row(align=True)
+    row.label(text="Waits for its turn", icon="TIME")
+    row.operator("gazesplat.cancel_job", text="", icon="X").job = job.id
+
+
+def time_left(seconds: float | None) -> str:
+    """Return what is left of a job, roughly: finer figures would only jump."""
+    if seconds is None:
+        return ""
+    if seconds < _SHORT_S:
+        return "under a minute left"
+    minutes = round(seconds / 60.0)
+    return f"about {minutes} min left" if minutes < _LONG_MIN else f"about {minutes / 60.0:.1f} h left"
+
+
 def _draw_running(box: bpy.types.UILayout, job: Reconstruction) -> None:
     row = box.row(align=True)
     row.progress(factor=job.progress, text="Stopping" if job.stopping else f"{job.stage or 'Starting'}  {job.progress:.0%}")
     button = row.row(align=True)
     button.enabled = not job.stopping
     button.operator("gazesplat.cancel_job", text="", icon="X").job = job.id
-    if job.text and not job.stopping:
-        box.label(text=job.text)
+    if job.stopping:
+        return
+    told = " - ".join(filter(None, (job.text, time_left(job.seconds_left))))
+    if told:
+        box.label(text=told)
 
 
 def _draw_ended(box: bpy.types.UILayout, row: bpy.types.UILayout, context: bpy.types.Context, job: Reconstruction) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..gazesplat_addon import backend_status, live_jobs, motion
+from ..gazesplat_addon import backend_setup, backend_status, live_jobs, motion
 from ..gazesplat_addon.portrait import Portrait
 from ..gazesplat_addon.scene import render_settings, store
 from .base import SidebarPanel, chosen_portrait, sentence
@@ -24,14 +24,18 @@ class GAZESPLAT_PT_next_step(SidebarPanel, bpy.types.Panel):
 def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
     """Return what to do next, in one sentence."""
     jobs = live_jobs.watched()
+    if portrait is None and any(isinstance(job, backend_setup.BackendSetup) and not job.ended for job in jobs):
+        return "The backend is being set up: add the sample portrait meanwhile, or go on working."
     if portrait is None and any(not job.ended for job in jobs):
         return "Your portrait is being made: go on working meanwhile."
     if portrait is None and any(job.state == "done" and not job.imported for job in jobs):
         return "Import the finished portrait."
     if portrait is None and store.portraits_in(scene):
         return "Select the portrait you want to direct."
+    if portrait is None and backend_status.missing() is not None and backend_setup.state() == "incomplete":
+        return "The set-up of the backend was cut off: go on with it (see Backend below), or add the sample portrait meanwhile."
     if portrait is None and backend_status.missing() is not None:
-        return "Set up the backend to make portraits (see Backend below), or import a portrait.ply."
+        return "Set up the backend to make portraits (see Backend below), add the sample portrait, or import a portrait.ply."
     if portrait is None:
         return "Choose a photo of one face and press Reconstruct, or import a portrait.ply."
     if not portrait.rigged:

@@ -15,6 +15,7 @@ from ...backend.contract import paths
 from ...backend.contract.errors import GazeSplatError
 from ...backend.contract.events import TERMINAL
 from ...backend.contract.job import JobSpec, read_job
+from ...backend.contract.refusals import explain_os_error
 from . import process
 from .tail import EventTail, log_tail
 
@@ -24,6 +25,11 @@ ENDED = frozenset({DONE, FAILED, CANCELLED, CRASHED})
 # A stage answers the cancel file at its next report; signals follow only if it does not.
 INTERRUPT_AFTER_S = 1.5
 KILL_AFTER_S = 4.0
+
+# Made in a job's folder by whoever starts it.
+CLAIMED = "claimed"
+# Before this much is done, and this much time has passed, the time left is a guess.
+LEAST_DONE, LEAST_SPENT_S = 0.05, 2.0
 
 # Bytes; with less than this, a terminal event and a log may not have found room.
 _SPACE_FOR_LAST_WORDS = 65_536
@@ -40,6 +46,7 @@ class Job:
     text        the backend's last short line
     warnings    the warning events so far
     preview     the latest preview picture, or None
+    seconds_left  how long the rest takes if it goes on like this, None while that cannot be told
     error       a GazeSplatError once the state is failed or crashed
     summary     the fields of the ``done`` event
     """
@@ -53,6 +60,8 @@ class Job:
         self.text = ""
         self.warnings: list[dict] = []
         self.preview: Path | None = None
+        self.seconds_left: float | None = None
+        self._began_at: float | None = None
         self.error: GazeSplatError | None = None
         self.summary: dict = {}
         self._tail = EventTail(self.folder)
@@ -64,6 +73,8 @@ class Job:
             if self.cancel_requested:
                 self._set_deadlines()
             self.poll()
+        elif self.cancel_requested:
+            self.state = CANCELLED
 
     @property
     def result_folder(self) -> Path:
@@ -80,9 +91,25 @@ class Job:
         if self.state != QUEUED:
             raise GazeSplatError("job-already-run", f"The job {self.folder.name} was started before.",
                                  "Start a new reconstruction.")
+        self._claim()
         self._process = process.start(Path(python), self.folder)
         self._mark = process.read_mark(self.folder)
         self.state = RUNNING
+
+    def _claim(self) -> None:
+        """Take the job: of two Blenders that watch one queue, one gets it."""
+        try:
+            (self.folder / CLAIMED).touch(exist_ok=False)
+        except FileExistsError as error:
+            raise GazeSplatError("job-already-run", f"The job {self.folder.name} was started by another Blender.",
+                                 "Start a new reconstruction.") from error
+        except OSError as error:
+            raise explain_os_error(error, place_chosen=True) or error from error
+
+    def refuse(self, error: GazeSplatError) -> None:
+        """Let a queued job end because it cannot be started."""
+        if self.state == QUEUED:
+            self.error, self.state = error, FAILED
 
     def cancel(self) -> None:
         """Ask the job to stop; ``poll`` sees to it that it does, in the end by force."""
@@ -128,6 +155,9 @@ class Job:
             self.stage, self.text = str(event["name"]), ""
         elif kind == "progress":
             self.fraction, self.text = float(event["fraction"]), str(event.get("text", ""))
+            self._estimate(float(event["t"]))
+        elif kind == "hello":
+            self._began_at = float(event["t"])
         elif kind == "warning":
             self.warnings.append(event)
         elif kind == "preview":
@@ -138,6 +168,12 @@ class Job:
             self.summary, self.fraction = event, 1.0
         if kind in TERMINAL:
             self.state = {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}[kind]
+
+    def _estimate(self, now: float) -> None:
+        """Reckon the time left from the clock of the backend's own events, which may jump: then nothing is said."""
+        spent = now - self._began_at if self._began_at is not None else 0.0
+        told = spent >= LEAST_SPENT_S and self.fraction >= LEAST_DONE
+        self.seconds_left = spent * (1.0 - self.fraction) / self.fraction if told else None
 
     def _end_without_a_word(self) -> None:
         """The process is gone and left no terminal event: it was killed on request, or it crashed."""

@@ -41,6 +41,12 @@ class Layout:
         self._icon(icon)
         self.words.append(text)
 
+    def separator(self):
+        pass
+
+    def template_icon(self, *, icon_value, scale):
+        assert icon_value > 0
+
     def progress(self, *, factor, text):
         assert 0.0 <= factor <= 1.0
         self.words.append(text)
