@@ -157,17 +157,19 @@ def shade_share(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> 
 
     They are shade between folds of skin, which a lid that comes down draws out.
     """
-    m = margins(rig, _middle(rig), yaw_rad, pitch_rad, blink)
-    drop = (m.upper_rest - m.upper) / np.maximum(m.upper_rest - m.lower_rest, LASH_LIFT_M)
+    middle = _middle(rig)
+    upper, _ = middle.posed(yaw_rad, pitch_rad, blink)
+    drop = (middle.upper_rest - upper) / np.maximum(middle.upper_rest - middle.lower_rest, LASH_LIFT_M)
     return float(1.0 - smoothstep(0.0, 1.0, drop[0]))
 
 
 def lash_rotation(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
     """Return the angle in radians by which the upper lid's edge has turned down, seen in mid-opening."""
-    m = margins(rig, _middle(rig), yaw_rad, pitch_rad, blink)
-    drop = (m.upper_rest - m.upper)[0] / rig.lid_radius_m
+    middle = _middle(rig)
+    drop = (middle.upper_rest - middle.posed(yaw_rad, pitch_rad, blink)[0])[0] / rig.lid_radius_m
     return float(np.arcsin(np.clip(drop, -1.0, 1.0)))
 
 
-def _middle(rig: EyeRig) -> np.ndarray:
-    return np.array([0.5 * (rig.inner_x_m + rig.outer_x_m)], np.float32)
+@lru_cache(maxsize=64)
+def _middle(rig: EyeRig) -> MarginsOver:
+    return MarginsOver(rig, np.array([0.5 * (rig.inner_x_m + rig.outer_x_m)], np.float32))

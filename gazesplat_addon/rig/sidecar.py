@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -82,11 +83,8 @@ class EyeRig:
         return float(np.linalg.norm(np.subtract(self.iris_centre_m, self.pivot_pitch_m)))
 
     def gaze_frame(self) -> np.ndarray:
-        """Return (3, 3): columns x (subject's left), y (up), z (rest axis) in the portrait frame."""
-        z = np.asarray(self.rest_axis, float)
-        x = np.cross([0.0, 0.0, 1.0], z)
-        x /= np.linalg.norm(x)
-        return np.stack([x, np.cross(z, x), z], axis=1)
+        """Return (3, 3): columns x (subject's left), y (up), z (rest axis) in the portrait frame. Read only."""
+        return _gaze_frame(tuple(map(float, self.rest_axis)))
 
 
 PARAMETERS = ("follow_upper_up", "follow_upper_down", "follow_lower_up", "follow_lower_down", "carry", "overlap", "zip_share",
@@ -116,6 +114,16 @@ class PortraitRig:
     gaze_distance_m: float = 0.6                   # where the eyes met when the photo was taken
     provenance: dict = field(default_factory=dict)  # source name, sha256, size, created, program versions, consent
     warnings: list = field(default_factory=list)   # [{"code", "message", "hint"}]
+
+
+@lru_cache(maxsize=64)
+def _gaze_frame(rest_axis: tuple[float, float, float]) -> np.ndarray:
+    z = np.array(rest_axis)
+    x = np.cross([0.0, 0.0, 1.0], z)
+    x /= np.linalg.norm(x)
+    frame = np.stack([x, np.cross(z, x), z], axis=1)
+    frame.setflags(write=False)
+    return frame
 
 
 def to_json(rig: PortraitRig) -> dict:

@@ -39,6 +39,7 @@ from tests.synthetic import synthetic_portrait
 
 EYE_SPLATS = 8010    # of the made-up portrait
 REPEATS = 7
+GLIDE_STEPS = 20
 SIZE = 512
 
 
@@ -94,6 +95,7 @@ def gaze_change(count: int, degree: int) -> dict:
         sent = traffic.since(before)
         report[f"{name}_bytes"] = sent.texture_bytes + sent.uniform_bytes
         report[f"{name}_cpu_ms"] = cheapest(work)
+    report["glide_cpu_ms"] = min(_glide(painter, lambda yaw_deg: [shown(yaw_deg)], seen) for _ in range(REPEATS))
     report["live_main_thread_cpu_ms"] = cheapest(live_main_thread, time.thread_time)
     before = traffic.copy()
     painter.paint(seen, [shown(3.0)], wait=True)
@@ -103,6 +105,20 @@ def gaze_change(count: int, degree: int) -> dict:
     painter.blended.read()
     report["software_frame_cpu_ms"] = 1e3 * (time.process_time() - started)
     return report
+
+
+def _glide(painter: Painter, shown: Callable[[float], list[Shown]], seen: View) -> float:
+    """Return the processor milliseconds of a step of eyes that follow something at a degree a frame, all threads, and come to rest."""
+    painter.prepare(seen, shown(0.0), wait=True)
+    started = time.process_time()
+    for step in range(1, GLIDE_STEPS + 1):
+        painter.prepare(seen, shown(float(step)))
+        while painter.sorter.running:
+            time.sleep(1e-4)     # a frame lasts longer than a sort
+    painter.prepare(seen, shown(float(GLIDE_STEPS)))
+    while painter.sorter.running:
+        time.sleep(1e-4)
+    return 1e3 * (time.process_time() - started) / GLIDE_STEPS
 
 
 def _send_everything(splats: Splats, groups: np.ndarray, rig: object, eyes: dict, seen: View) -> list:
@@ -148,6 +164,7 @@ def as_text(report: dict) -> str:
         cpu, again, sent, all_sent = (case[key] for key in ("live_cpu_ms", "all_again_cpu_ms", "live_bytes", "all_again_bytes"))
         lines.append(f"{case['splats']:>8} splats, SH {case['sh_degree']:<11}{cpu:10.1f}{again:11.1f}{again / cpu:8.0f}{sent / 1e3:9.0f}"
                      f"{all_sent / 1e3:9.0f}{all_sent / sent:8.0f}{case['live_main_thread_cpu_ms']:13.2f}{case['draw_calls']:7}")
+        lines.append(f"{'':9}following at a degree a frame {case['glide_cpu_ms']:5.1f}{again:11.1f}{again / case['glide_cpu_ms']:8.0f}")
     nodes = report["nodes"]
     lines.append(f"node display: exact quads {nodes['exact_cpu_ms']:.0f}, squares {nodes['squares_cpu_ms']:.0f}, at rest "
                  f"{nodes['resting_cpu_ms']:.2f}")

@@ -146,6 +146,25 @@ def test_gaze_change_sends_no_splat(painter_room):
     assert still.texture_bytes == 0 and still.draw_calls == 2
 
 
+@pytest.mark.parametrize("turned", [(2.0, 0.0, 0.0, 0.0), (-1.4, 1.4, 0.04, 0.0), (0.0, -2.0, -0.04, 0.2)],
+                         ids=["sideways", "oblique", "down"])
+def test_order_of_barely_turned_eyes_draws_the_same_picture(painter_room, turned):
+    from gazesplat.gazesplat_addon.viewport.traffic import traffic
+
+    splats, groups, rig = synthetic_portrait(head_count=500)
+    seen_by, painter = camera(fx=6.0 * SIZE, fy=6.0 * SIZE), painter_room.Painter()     # the eyes fill the picture
+    held = painter_room.HeldSplats(arrays_of(splats, groups), rig.eyes)
+    painter.paint(view_of(seen_by), [painter_room.Shown(held, WORLD, EYES, {})], wait=True)
+    eyes = {side: tuple(np.add(pose, turned)) for side, pose in EYES.items()}
+    before = traffic.copy()
+    painter.paint(view_of(seen_by), [painter_room.Shown(held, WORLD, eyes, {})])
+    assert traffic.since(before).texture_bytes == 0 and painter.sorter.busy
+    expected = reference.render(twin(splats, groups, rig, eyes, WORLD, seen_by), seen_by, SETTINGS).rgb
+    picture = pixels(painter.blended)
+    assert psnr_db(picture, expected) > 55.0
+    assert np.mean(np.abs(picture[..., :3] - expected).max(2) > 2 / 255) < 0.005
+
+
 def test_view_goes_on_while_the_order_is_made(painter_room):
     splats, groups, rig = synthetic_portrait(head_count=3000)
     painter = painter_room.Painter()

@@ -55,4 +55,27 @@ def test_old_order_serves_until_the_new_one_is_made_but_never_for_other_splats()
     while (newer := sorter.order("other view", "pose", "splats", placed)) is first:
         pass
     assert newer.key[0] == "other view" and not sorter.busy
-    assert sorter.order("other view", "pose", "other splats", placed).splats == "other splats"
+    assert sorter.order("other view", "pose", "other splats", placed).key[2] == "other splats"
+
+
+def test_barely_moved_eyes_keep_their_order_until_they_rest():
+    splats, groups, rig = synthetic_portrait(head_count=2000)
+    one, sorter = sortable(splats.means, groups, rig.eyes), Sorter()
+
+    def asked(yaw: float):
+        eyes = {side: (yaw, 0.0, 0.0, 1.0) for side in EYES}
+        return sorter.order("view", yaw, "splats", [Placed(one, 0, eyes, TO_VIEW)])
+
+    first = asked(0.0)
+    assert asked(0.9) is first and asked(1.8) is first
+    assert sorter.busy                                       # the viewport comes back to ask again
+    assert asked(1.8) is first                               # the eyes rest: sorted beside the drawing
+    while (rested := asked(1.8)) is first:
+        pass
+    assert rested.key == ("view", 1.8, "splats") and not sorter.busy
+    asked(4.0)                                               # too far: sorted at once
+    while asked(4.0) is rested:
+        pass
+    assert asked(4.0).key[1] == 4.0
+    changed = {side: (4.0, 0.0, 0.3, 1.0) for side in EYES}
+    assert not Placed(one, 0, changed, TO_VIEW).barely_moved({side: (4.0, 0.0, 0.0, 1.0) for side in EYES})
