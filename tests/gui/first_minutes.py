@@ -253,6 +253,10 @@ def every_panel() -> Iterator[float]:
     yield from sidebar(USUAL_PX)
     yield from press("gazesplat.add_sample")
     report["sample"] = [one.name for one in room("gazesplat_addon.api").portraits()]
+    area().spaces.active.region_3d.view_perspective = "CAMERA"
+    yield from seen("sample")
+    yield 2 * SETTLE_S
+    save_png(OUT / "window.png", pixels(area()))
     for name, width_px in (("narrow", NARROW_PX), ("usual", USUAL_PX), ("wide", WIDE_PX)):
         yield from sidebar(width_px)
         report[f"{name}_px"] = region().width

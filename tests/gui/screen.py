@@ -41,8 +41,8 @@ def redraw() -> None:
         bpy.ops.wm.redraw_timer(type="DRAW_WIN_SWAP", iterations=1)
 
 
-def pixels(of: bpy.types.Region) -> np.ndarray:
-    """Return what is seen of a region, (H, W, 3) uint8, top row first."""
+def pixels(of: bpy.types.Region | bpy.types.Area) -> np.ndarray:
+    """Return what is seen of a region or an area, (H, W, 3) uint8, top row first."""
     raw = Path(os.environ["GUI_BLENDER_FB"]).read_bytes()
     head = np.frombuffer(raw, ">u4", 25)
     width, height, order, row, colours = (int(head[k]) for k in (4, 5, 7, 12, 19))
