@@ -22,7 +22,7 @@ from .clip import IMAGES, MASKS, SFM_HEAD, SFM_SCENE, Cameras, Clip, Frames, wri
 from .face_poses import FEWEST_FACES, face_poses
 from .masks import hull_mask
 from .metric import to_portrait_frame
-from .poses import FacePoints, Poses, triangulate
+from .poses import FacePoints, Poses, straightened, triangulate
 from .sfm import run_sfm
 
 LOG = logging.getLogger(__name__)
@@ -87,6 +87,8 @@ def _best_sfm(frames: Frames, known: np.ndarray, work: Path, context: JobContext
                  attempt.in_head.sum(), attempt.face.median_px, "; ".join(attempt.doubts) or "believed")
         if not attempt.doubts:
             believed[source] = attempt
+            if gates.is_clear(attempt.poses, attempt.face, frames, int(attempt.in_head.sum())):
+                break
     if len(believed) == 2 and believed[SFM_SCENE].face.median_px > _AS_WELL * believed[SFM_HEAD].face.median_px:
         return believed[SFM_HEAD]
     return believed.get(SFM_SCENE) or believed.get(SFM_HEAD)
@@ -152,8 +154,5 @@ def _undistorted(picture: np.ndarray, lens: tuple[float, float, float, float]) -
 def _straight(landmarks: np.ndarray, lens: tuple[float, float, float, float]) -> np.ndarray:
     """Return landmarks (F, 478, 3) where the undistorted frames show them."""
     focal, cx, cy, radial = lens
-    seen = (landmarks[..., :2] - [cx, cy]) / focal
-    flat = seen
-    for _ in range(5):
-        flat = seen / (1.0 + radial * (flat ** 2).sum(axis=-1, keepdims=True))
+    flat = straightened((landmarks[..., :2] - [cx, cy]) / focal, radial)
     return np.concatenate([flat * focal + [cx, cy], landmarks[..., 2:]], axis=-1)

@@ -22,6 +22,7 @@ from ..model.perspective import estimate_equivalent_mm
 from .clip import FACE, Frames
 from .face_tracks import Tracks, head_tracks
 from .poses import Poses
+from .upright import quarter_turns, turned_points
 
 FEWEST_FACES = 6
 # Faces differ from the canonical one by this much (cm), focal lengths from the estimate by this factor's logarithm.
@@ -125,9 +126,12 @@ def _used_landmarks() -> np.ndarray:
 
 def _first_focal(frames: Frames, which: np.ndarray) -> float:
     """Return the focal length in pixels that the most frontal faces' perspective suggests."""
-    wide = [np.ptp(frames.landmarks_px[i, list(OVAL), 0]) / np.ptp(frames.landmarks_px[i, list(OVAL), 1]) for i in which]
-    best = which[np.argsort(wide)[-5:]]
-    equivalents = [estimate_equivalent_mm(frames.landmarks_px[i], frames.width, frames.height) for i in best]
+    upright = {}
+    for i in which:
+        turns, size = quarter_turns(frames.landmarks_px[i]), (frames.width, frames.height)
+        upright[i] = (turned_points(frames.landmarks_px[i], turns, size), *(size if turns % 2 == 0 else size[::-1]))
+    wide = [np.ptp(points[list(OVAL), 0]) / np.ptp(points[list(OVAL), 1]) for points, _, _ in upright.values()]
+    equivalents = [estimate_equivalent_mm(*upright[i]) for i in which[np.argsort(wide)[-5:]]]
     return focal_px(float(np.median(equivalents)), frames.width, frames.height)
 
 

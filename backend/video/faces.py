@@ -2,7 +2,7 @@
 """One person's face through a clip: found, followed, and told from other people's."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -12,6 +12,7 @@ from ..context import JobContext
 from ..contract.errors import GazeSplatError
 from ..model.face_checks import OTHER_FACE_SHARE, SMALLEST_FACE_PX, lid_aperture
 from ..model.landmarks import Face, FaceReader
+from .upright import quarter_turns, read_any_way_up, turned_points
 
 # Of the frames: fewer with a face, and there is nobody to follow; more with a second one, and nobody knows whom.
 FEWEST_WITH_FACE, MOST_WITH_OTHERS = 0.1, 0.2
@@ -51,7 +52,7 @@ def read_faces(pictures: list[Readable], reader: FaceReader, context: JobContext
     for number, picture in enumerate(pictures):
         context.progress(0.5 + 0.5 * number / len(pictures), "Finding the face")
         pixels = picture.pixels()
-        found = reader.read(pixels)
+        found = read_any_way_up(reader, pixels)
         if not found and number % 3 == 0:
             found = reader.find(pixels)
         if not found:
@@ -77,6 +78,9 @@ def _unlike(face: Face, last: Face) -> float:
 
 def _clothes(pixels: np.ndarray, face: Face) -> np.ndarray:
     """Return the usual a and b (2,) of a patch as wide as the face, a neck's length below it."""
+    turns = quarter_turns(face.points_px)
+    face = replace(face, points_px=turned_points(face.points_px, turns, pixels.shape[1::-1]))
+    pixels = np.rot90(pixels, turns)
     x, y = face.centre_px
     half = face.size_px / 2
     left, top, right, bottom = (int(v) for v in (x - half, y + 1.7 * half, x + half, y + 2.8 * half))

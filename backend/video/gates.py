@@ -16,6 +16,9 @@ MOST_RADIAL = 0.3
 FEWEST_POINTS = 300
 IN_HULL = 0.8                       # of a head point's views that must see it inside the mask
 LANDMARK_LIMIT = 3.0 / 540.0        # of the shorter side: 3 pixels at 540p
+# Cameras from the head alone that are as good as those of whole frames: a lens that phones have (a bent one hides a wrong focal
+# length), every frame, many points, landmarks met well within the limit.
+_CLEAR_RADIAL, _CLEAR_POINTS, _CLEAR_LANDMARKS = 0.03, 1500, 0.6
 # A step between neighbouring frames, beside the usual one and beside the distance to the head.
 _STEP_RATIO, _STEP_SHARE = 8.0, 0.25
 # Directions from which the head is seen must differ by this much, or there is no depth in the clip.
@@ -59,6 +62,12 @@ def doubts(poses: Poses, face: FacePoints, frames: Frames, in_head: int, *, orde
     if ordered and _jumps(poses, face):
         found.append("the camera's way has jumps")
     return found
+
+
+def is_clear(poses: Poses, face: FacePoints, frames: Frames, in_head: int) -> bool:
+    """Tell whether cameras without doubts are so good that another road is not worth its time."""
+    limit = _CLEAR_LANDMARKS * LANDMARK_LIMIT * min(frames.width, frames.height)
+    return len(poses.which) == len(frames) and abs(poses.lens[3]) <= _CLEAR_RADIAL and in_head >= _CLEAR_POINTS and face.median_px <= limit
 
 
 def parallax_deg(poses: Poses, face: FacePoints) -> float:

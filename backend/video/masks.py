@@ -8,6 +8,7 @@ import numpy as np
 from ..context import JobContext
 from ..model.mask import head_mask
 from .clip import MASKS, Frames, write_png
+from .upright import quarter_turns, turned_points
 
 # A video shows the neck from all sides, so more of it stays than in a photo; clothes end it earlier.
 NECK_SHARE = 0.5
@@ -31,9 +32,17 @@ def write_masks(frames: Frames, context: JobContext, *, ordered: bool) -> np.nda
             continue
         mask = np.zeros((frames.height, frames.width), np.float32)
         if known[i]:
-            mask = head_mask(frames.image(i).astype(np.float32) / np.float32(255.0), landmarks[i], NECK_SHARE)
+            mask = _any_way_up(frames.image(i), landmarks[i])
         write_png(path, np.round(mask * 255.0).astype(np.uint8))
     return known
+
+
+def _any_way_up(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Return the head's mask (H, W) of a picture (H, W, 3) uint8 that may lie on its side."""
+    turns = quarter_turns(landmarks)
+    upright = np.ascontiguousarray(np.rot90(picture, turns)).astype(np.float32) / np.float32(255.0)
+    mask = head_mask(upright, turned_points(landmarks, turns, picture.shape[1::-1]), NECK_SHARE)
+    return np.ascontiguousarray(np.rot90(mask, -turns))
 
 
 def filled_in_time(frames: Frames) -> np.ndarray:

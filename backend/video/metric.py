@@ -12,8 +12,10 @@ from .clip import Frames
 from .poses import FacePoints, Poses
 
 IRISES = {"right": 468, "left": 473}
-# Irises are measured where they are nearly round, in this many of the best frames.
-_MOST_YAW_DEG, _EYES_MEASURED = 30.0, 10
+# Irises are measured in this many frames; being this far from frontal counts as much as being half as sharp.
+_MOST_YAW_DEG, _EYES_MEASURED, _HALF_WORTH_DEG = 30.0, 10, 12.0
+# How much of the head's turn the eyes make too: 0 = they follow the lens, 1 = they look ahead and their irises grow narrow.
+_LEFT_BEHIND = np.linspace(0.0, 1.25, 26)
 _OPEN = 0.4
 
 
@@ -39,27 +41,39 @@ def to_portrait_frame(poses: Poses, face: FacePoints, frames: Frames, ruler: Eye
 
 def _iris(poses: Poses, points: np.ndarray, rotation: np.ndarray, frames: Frames) -> tuple[float, float]:
     """Return the irises' diameter and their usual depth, in the poses' own unit."""
-    diameters, depths = [], []
-    for k in _measurable(poses, rotation, frames)[:_EYES_MEASURED]:
+    diameters, depths, yaws = [], [], []
+    for k, yaw_deg in _measurable(poses, rotation, frames)[:_EYES_MEASURED]:
         i = int(poses.which[k])
         found = find_eyes(frames.image(i).astype(np.float32) / np.float32(255.0), frames.landmarks_px[i])
-        for side, index in IRISES.items():
-            depth = float(poses.depths(points[[index]])[k, 0])
-            diameters.append(2.0 * found[side].radius_px * depth / poses.lens[0])
-            depths.append(depth)
+        depth = poses.depths(points[list(IRISES.values())])[k]
+        diameters.append(float(np.mean([2.0 * found[side].radius_px * d / poses.lens[0] for side, d in zip(IRISES, depth, strict=True)])))
+        depths.append(float(depth.mean()))
+        yaws.append(yaw_deg)
     if not diameters:
         raise GazeSplatError("no-eyes", "The eyes are never seen open and from the front, so the head's size is unknown.",
                              "Look into the camera for a moment while filming.")
-    return float(np.median(diameters)), float(np.median(depths))
+    return face_on(np.array(diameters), np.array(yaws)), float(np.median(depths))
 
 
-def _measurable(poses: Poses, rotation: np.ndarray, frames: Frames) -> list[int]:
-    """Return the poses whose frames show both irises, best first."""
+def face_on(diameters: np.ndarray, yaws_deg: np.ndarray) -> float:
+    """Return an iris' diameter as its own axis sees it, of readings (K,) in views from these yaws (K,) beside the head.
+
+    Whoever looks into the lens has round irises in every view; whoever looks ahead has narrow ones from the side (6 % at 20 degrees).
+    Which of the two it is, the readings say: the share of the narrowing that makes them agree best.
+    """
+    narrowing = 1.0 - _LEFT_BEHIND[:, None] * (1.0 - np.cos(np.radians(yaws_deg)))
+    undone = diameters / narrowing
+    middle = np.median(undone, axis=1)
+    return float(middle[np.argmin(np.abs(undone / middle[:, None] - 1.0).sum(axis=1))])
+
+
+def _measurable(poses: Poses, rotation: np.ndarray, frames: Frames) -> list[tuple[int, float]]:
+    """Return the poses whose frames show both irises and their yaws (degrees), best first."""
     worth = {}
     for k, i in enumerate(poses.which):
         if not frames.with_face[i]:
             continue
         yaw, pitch, _ = head_angles_deg(poses.world_to_camera[k, :3, :3] @ rotation.T)
         if np.hypot(yaw, pitch) < _MOST_YAW_DEG and frames.eyes_open[i] > _OPEN:
-            worth[k] = frames.sharpness[i] * np.cos(np.radians(yaw))
-    return sorted(worth, key=lambda k: -worth[k])
+            worth[k, yaw] = frames.sharpness[i] * 0.5 ** (np.hypot(yaw, pitch) / _HALF_WORTH_DEG) ** 2
+    return sorted(worth, key=lambda one: -worth[one])

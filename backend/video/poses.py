@@ -47,10 +47,7 @@ class Poses:
     def directions(self, pixels: np.ndarray) -> np.ndarray:
         """Return unit rays (K, N, 3), world frame, through pixels (K, N, 2)."""
         focal, cx, cy, radial = self.lens
-        seen = (pixels - [cx, cy]) / focal
-        flat = seen
-        for _ in range(5):      # the inverse of a weak distortion, by fixed point
-            flat = seen / (1.0 + radial * (flat ** 2).sum(axis=-1, keepdims=True))
+        flat = straightened((pixels - [cx, cy]) / focal, radial)
         rays = np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1)
         rays = np.einsum("kji,knj->kni", self.world_to_camera[:, :3, :3], rays)
         return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
@@ -75,6 +72,19 @@ class FacePoints:
         """The median over views of the landmarks' median reprojection error; infinite without any face."""
         known = self.errors_px[np.isfinite(self.errors_px)]
         return float(np.median(known)) if len(known) else float("inf")
+
+
+def straightened(seen: np.ndarray, radial: float) -> np.ndarray:
+    """Return where a pinhole would see what a SIMPLE_RADIAL lens shows at ``seen`` (..., 2), both over the focal length.
+
+    Newton's steps on the radius r of r (1 + k r^2); beyond a barrel lens' turning point nothing was ever seen, and that point is taken.
+    """
+    length = np.linalg.norm(seen, axis=-1, keepdims=True)
+    most = np.sqrt(-1.0 / (3.0 * radial)) if radial < 0.0 else np.inf
+    r = np.minimum(length, 0.9 * most)
+    for _ in range(8):
+        r = np.clip(r - (r * (1.0 + radial * r * r) - length) / np.maximum(1.0 + 3.0 * radial * r * r, 1e-3), 0.0, most)
+    return seen * np.where(length > 0.0, r / np.maximum(length, 1e-12), 1.0)
 
 
 def triangulate(poses: Poses, landmarks_px: np.ndarray, rounds: int = 6) -> FacePoints:

@@ -29,7 +29,9 @@ MOST_THREADS = 8
 _PHASES = {"features": (0.05, "Finding features"), "matches": (0.45, "Matching features"), "cameras": (0.8, "Finding the cameras"),
            "points": (0.95, "Finding the cameras")}
 _POLL_S = 0.1
-_MODEL = "model.npz"
+_MODEL, _NOTHING_FOUND = "model.npz", "nothing_found.txt"
+# Exit codes that say nothing about the pictures: an exception, killed from outside.
+_NO_ANSWER = (1, -9, -15)
 _CHILD = Path(__file__).with_name("sfm_child.py")
 
 
@@ -37,10 +39,13 @@ def run_sfm(frames: Frames, which: np.ndarray, source: str, folder: Path, contex
     """Return the cameras that COLMAP finds for the frames ``which`` (K,), or None when it finds none.
 
     ``source`` is clip.SFM_HEAD (features inside the masks only) or clip.SFM_SCENE. Features are found once for both, in
-    ``folder``; a finished run is not repeated. Raises GazeSplatError ``backend-incomplete`` without pycolmap.
+    ``folder``; a finished run, also one that found nothing, is not repeated. Raises GazeSplatError ``backend-incomplete``
+    without pycolmap, ``disk-full``.
     """
     place = folder / source
     place.mkdir(parents=True, exist_ok=True)
+    if (place / _NOTHING_FOUND).is_file():
+        return None
     if not (place / _MODEL).is_file():
         request = {"images": str(frames.folder / IMAGES), "masks": str(frames.folder / MASKS),
                    "head_only": source == SFM_HEAD, "most": MOST_MATCHED,
@@ -53,10 +58,10 @@ def run_sfm(frames: Frames, which: np.ndarray, source: str, folder: Path, contex
 
 
 def _run_child(request: Path, context: JobContext) -> bool:
-    """Run the child to its end; return False when it found no cameras or broke down."""
+    """Run the child to its end; return False when it found no cameras or broke down. An answer that is none is kept."""
     said = request.with_name("said.txt")
     with said.open("wb") as out, request.with_name("log.txt").open("wb") as log:
-        child = subprocess.Popen([sys.executable, "-I", str(_CHILD), str(request)], stdin=subprocess.DEVNULL,
+        child = subprocess.Popen([sys.executable, "-I", str(_CHILD), str(request)], stdin=subprocess.PIPE,
                                  stdout=out, stderr=log)
         try:
             while child.poll() is None:
@@ -68,6 +73,7 @@ def _run_child(request: Path, context: JobContext) -> bool:
             if child.poll() is None:
                 child.kill()
                 child.wait()
+            child.stdin.close()
     if child.returncode == 0:
         return True
     text = request.with_name("log.txt").read_text("utf-8", "replace")
@@ -78,6 +84,8 @@ def _run_child(request: Path, context: JobContext) -> bool:
     if "disk is full" in text or "No space left" in text:
         shutil.rmtree(request.parent)
         raise GazeSplatError("disk-full", "The disk is full.", "Free some space, then try again.")
+    if child.returncode not in _NO_ANSWER:
+        request.with_name(_NOTHING_FOUND).touch()
     return False
 
 

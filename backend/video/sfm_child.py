@@ -2,12 +2,15 @@
 """Structure from motion, as a process of its own: it can be killed at any moment, and a crash inside COLMAP stays here.
 
 Run by file name with one argument, a request in JSON (see sfm.py, which starts it). Lines "progress NAME" on standard
-output say how far it is; ``out`` appears when it has succeeded. Exit code 3: no model could be made.
+output say how far it is; ``out`` appears when it has succeeded. Exit code 3: no model could be made. It ends when its
+standard input does: whoever started it is gone, and the next try writes the same files.
 """
 import json
+import os
 import shutil
 import sqlite3
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +23,7 @@ NO_MODEL = 3
 
 def main(request_path: str) -> int:
     """Run one request; return the exit code."""
+    threading.Thread(target=_end_with_starter, daemon=True).start()
     request = json.loads(Path(request_path).read_text("utf-8"))
     folder, images, threads = Path(request["folder"]), Path(request["images"]), int(request["threads"])
     pycolmap.set_random_seed(0)
@@ -28,6 +32,7 @@ def main(request_path: str) -> int:
     if not found.is_file():
         _say("features")
         _extract(found, images, request)
+    _forget(database)
     shutil.copyfile(found, database)
     _thin_out(database, Path(request["masks"]), 0 if request["head_only"] else int(request["most"]))
     _say("matches")
@@ -45,10 +50,22 @@ def main(request_path: str) -> int:
     return 0
 
 
+def _end_with_starter() -> None:
+    # Not by sys.stdin, whose lock a thread would hold while the interpreter shuts down.
+    os.read(0, 1)
+    os._exit(1)
+
+
+def _forget(database: Path) -> None:
+    """Remove a database that a killed run left, and its journals, which SQLite would apply to the new one."""
+    for ending in ("", "-wal", "-shm", "-journal"):
+        database.with_name(database.name + ending).unlink(missing_ok=True)
+
+
 def _extract(found: Path, images: Path, request: dict) -> None:
     """Find features in the whole pictures; ``found`` appears when all are there."""
     part = found.with_name(found.name + ".part")
-    part.unlink(missing_ok=True)
+    _forget(part)
     options = pycolmap.FeatureExtractionOptions()
     options.num_threads, options.use_gpu = int(request["threads"]), False
     options.sift.max_num_features, options.sift.peak_threshold = int(request["features"]), float(request["peak"])

@@ -14,6 +14,7 @@ from gazesplat.backend.video import container, tone
 from gazesplat.backend.video import frames as choosing
 from gazesplat.backend.video.faces import Reading, _check
 from gazesplat.backend.video.source import ClipSource, fitted, folder_pictures
+from tests.clips import label_colours, write_clip
 
 
 class Told:
@@ -32,16 +33,6 @@ class Told:
 @pytest.fixture
 def told():
     return Told()
-
-
-def write_clip(path, pictures, fps=30.0):
-    height, width = pictures[0].shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, (width, height))
-    assert writer.isOpened()
-    for picture in pictures:
-        writer.write(np.ascontiguousarray(picture[..., ::-1]))
-    writer.release()
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +95,6 @@ def test_memory_is_bounded_whatever_the_length():
     assert looked < 1500
 
 
-def test_a_long_clip_is_read_by_jumps(tmp_path, told, texture, monkeypatch):
-    path = write_clip(tmp_path / "clip.mp4", [cv2.resize(p, (64, 48)) for p in panned(texture, 100)])
-    monkeypatch.setattr("gazesplat.backend.video.source.LONGEST_READ_THROUGH", 50)
-    stretches = choosing._collect(path, 10, 540, told)
-    indices = [one.index for stretch in stretches for one in stretch]
-    assert "clip-long" in told.codes and len(indices) <= 30
-    assert min(indices) < 10 and max(indices) > 85
-
-
 def test_a_cut_leaves_the_longest_shot(tmp_path, told, texture):
     other = 255 - texture[::-1] // 3
     stretches = choosing._collect(write_clip(tmp_path / "clip.mp4", panned(texture, 50) + panned(other, 20)), 20, 540, told)
@@ -160,24 +142,11 @@ def test_sizes_are_even_and_never_grow(width, height, fitted_size):
     assert fitted(np.zeros((height, width, 3), np.uint8), 540).shape[1::-1] == fitted_size
 
 
-def with_transfer(path, transfer):
-    """Say PQ or HLG in an MP4's sample entry: insert a colr box and lengthen the boxes round it."""
-    data = bytearray(path.read_bytes())
-    entry = data.index(b"mp4v", data.index(b"stsd")) - 4
-    size = struct.unpack_from(">I", data, entry)[0]
-    box = struct.pack(">I4s4sHHHB", 19, b"colr", b"nclx", 9, transfer, 9, 0)
-    data[entry + size:entry + size] = box
-    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"mp4v"):
-        at = data.index(kind, data.index(b"moov")) - 4
-        struct.pack_into(">I", data, at, struct.unpack_from(">I", data, at)[0] + len(box))
-    path.write_bytes(data)
-
-
 def test_an_hdr_clip_is_recognised_and_toned(tmp_path, told):
     ramp = np.tile(np.linspace(0, 255, 64).astype(np.uint8)[None, :, None], (48, 1, 3))
     path = write_clip(tmp_path / "clip.mp4", [ramp] * 10)
     assert container.describe(path).pictures and not container.describe(path).high_dynamic_range
-    with_transfer(path, container.HLG)
+    label_colours(path, 9, container.HLG, 9)
     assert container.describe(path).transfer == container.HLG
     choosing._collect(path, 8, 540, told)
     assert told.codes == ["clip-hdr"]
