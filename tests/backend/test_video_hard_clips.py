@@ -16,7 +16,6 @@ from gazesplat.backend.video import frames as choosing
 from gazesplat.backend.video.poses import straightened
 from gazesplat.backend.video.prepare import prepare_clip
 from gazesplat.backend.video.upright import quarter_turns, read_any_way_up, turned_points
-
 from tests.clips import label_colours, repeat, write_clip
 from tests.faces import RecordingContext, astronaut
 
