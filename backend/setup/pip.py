@@ -79,22 +79,33 @@ class Progress:
 def install(folder: Path, one: PackageSet, kind: str, wheels: Path | None, context: JobContext) -> None:
     """Install one set; GazeSplatError says in an artist's words why pip could not."""
     progress = Progress(one.download_mb[kind], site_packages(folder))
+    index = "" if wheels is not None or _has_own_index(folder, context) else machine.torch_index(kind)
     for arguments in one.arguments():
         progress.names = []
-        with running(_command(folder, arguments, kind, wheels)) as child:
+        with running(_command(folder, arguments, index, wheels)) as child:
             told = _follow(child, progress, context)
         if child.code:
             raise _reason("\n".join(told), wheels)
     context.progress(1.0)
 
 
-def _command(folder: Path, arguments: list[str], kind: str, wheels: Path | None) -> list[str]:
+def _has_own_index(folder: Path, context: JobContext) -> bool:
+    """Return whether somebody has told pip where packages are: then torch comes from there too, and nobody else is asked."""
+    found = False
+    with running([str(python_of_venv(folder)), "-I", "-m", "pip", "config", "list"]) as child:
+        for line in child:
+            context.progress(0.0)
+            found |= "index-url" in line
+    return found
+
+
+def _command(folder: Path, arguments: list[str], index: str, wheels: Path | None) -> list[str]:
     command = [str(python_of_venv(folder)), "-I", "-m", "pip", "install", "--only-binary", ":all:", "--no-input", "--no-color",
                "--disable-pip-version-check", "--progress-bar", "off", *arguments]
     if wheels is not None:
         return [*command, "--no-index", "--find-links", str(wheels)]
-    index = machine.torch_index(kind) if any("torch.txt" in part for part in arguments) else ""
-    return [*command, "--extra-index-url", index] if index else command
+    wants_torch = any("torch.txt" in part for part in arguments)
+    return [*command, "--extra-index-url", index] if index and wants_torch else command
 
 
 def _follow(child: Child, progress: Progress, context: JobContext) -> list[str]:

@@ -194,11 +194,28 @@ def test_folders_that_cannot_be_used(scratch, tmp_path):
     assert set_up(scratch, tmp_path / "new", wheels=str(tmp_path)).error.code == "no-wheels"
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is unwritable for root")
-def test_an_unwritable_folder(scratch, tmp_path):
-    tmp_path.chmod(0o500)
-    assert set_up(scratch, tmp_path / "backend").error.code == "no-permission"
-    tmp_path.chmod(0o700)
+@pytest.mark.skipif(sys.platform != "linux", reason="no folder is unwritable for everybody here")
+def test_an_unwritable_folder(scratch):
+    job = set_up(scratch, Path("/sys/gazesplat/backend"))    # not even root may make folders there
+    assert job.error.code == "no-permission", log(job)
+
+
+@pytest.mark.parametrize(("configured", "expected"), [("", True), ("http://index.invalid/simple", False)])
+def test_torchs_own_index_is_asked_only_where_pip_has_no_other(configured, expected, monkeypatch, made, tmp_path):
+    from gazesplat.backend.contract import machine
+    from gazesplat.backend.setup.child import running
+    asked = []
+
+    def spy(command, **how):
+        asked.append(command)
+        return running(command if "config" in command else [sys.executable, "-c", ""], **how)
+
+    monkeypatch.setattr(pip, "running", spy)
+    monkeypatch.setattr(machine, "torch_index", lambda kind: "https://torch.invalid/cpu")
+    for name, value in {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": configured, "PIP_EXTRA_INDEX_URL": ""}.items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    pip.install(made, VIDEO, "cpu", None, type("Silent", (), {"progress": lambda *words: None})())
+    assert any("https://torch.invalid/cpu" in command for command in asked) == expected
 
 
 def test_a_python_without_wheels_is_refused(tmp_path):
