@@ -58,7 +58,8 @@ def _draw_running(box: bpy.types.UILayout, job: Reconstruction) -> None:
     button.operator("gazesplat.cancel_job", text="", icon="X").job = job.id
     if job.stopping:
         return
-    told = " - ".join(filter(None, (job.text, time_left(job.seconds_left))))
+    text = job.text if job.text != job.stage else ""    # the bar says it already
+    told = " - ".join(filter(None, (text, time_left(job.seconds_left))))
     if told:
         box.label(text=told)
 
