@@ -182,6 +182,11 @@ def remove_backend() -> bool:
     return backend_setup.remove()
 
 
+def backend_missing() -> GazeSplatError | None:
+    """Return why nothing can be reconstructed yet, with the way out, or None where the backend's Python exists."""
+    return backend_status.missing()
+
+
 def setup_promise(*, video: bool) -> list[str]:
     """Return what ``setup_backend`` would do now, a sentence each."""
     return backend_setup.promise(video=video)

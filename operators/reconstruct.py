@@ -31,6 +31,14 @@ class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
                                       description="What this person has agreed to, and where it is written")
     seed: bpy.props.IntProperty(name="Seed", default=0, min=0, description="The same photo, settings and seed give the same portrait")
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Say what is missing, and where to get it, when nothing can be reconstructed."""
+        if api.backend_missing() is None:
+            return True
+        cls.poll_message_set("The backend is not set up: sidebar, tab GazeSplat, panel Backend")
+        return False
+
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if self.filepath:
             return self.execute(context)

@@ -19,7 +19,7 @@ class GAZESPLAT_PT_photo(SidebarPanel, bpy.types.Panel):
         layout.use_property_decorate = False
         settings = context.scene.gazesplat
         column = layout.column()
-        column.active = column.enabled = backend_status.missing() is None
+        column.active = backend_status.missing() is None    # greyed; the button itself says why
         column.prop(settings, "photo")
         column.prop(settings, "quality")
         button = column.operator("gazesplat.reconstruct", text="Reconstruct" if settings.photo else "Choose Photo and Reconstruct...",

@@ -31,7 +31,7 @@ def make_or_keep(folder: Path, context: JobContext) -> None:
     told = []
     with running([base, "-I", "-m", "venv", str(folder)]) as child:
         for line in child:
-            context.progress(0.5, "Making the environment")
+            context.progress(0.5)
             told += [line] if line else []
     _log.info("%s", "\n".join(told))
     if child.code or _version(folder, context, 0.9) != wanted:
