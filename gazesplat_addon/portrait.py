@@ -7,24 +7,19 @@ object is looked up by Blender's session id, which renaming does not change.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import bpy
 
 from ..backend.contract.errors import GazeSplatError
-from . import export, motion
-from .engine import set_up
-from .farm import check as farm_check
-from .farm.finding import FarmCheck
+from . import motion
 from .portrait_eyes import Eyes
+from .portrait_files import Files
 from .portrait_life import Life
 from .portrait_origin import Origin
-from .scene import asset, colour, eye_rig, portrait_object, render_settings, store
-
-if TYPE_CHECKING:
-    from .linear_refit_job import LinearRefitJob
+from .portrait_render import Rendering
+from .scene import eye_rig, portrait_object, store
 
 Target = bpy.types.Object | bpy.types.PoseBone | Sequence[float] | None
 
@@ -33,11 +28,9 @@ _GAZE_MAX_DEG = 90.0
 _PUPIL_MIN, _PUPIL_MAX = 0.3, 3.0
 # Parts that the eyes sit on: looking at one would turn in a circle.
 _HEAD_PARTS = (store.HEAD, store.SPLATS, *store.EYES.values())
-ENGINES = {"cycles": "CYCLES", "eevee": "EEVEE"}
-COLOUR_MODES = {"exact": colour.EXACT, "scene-linear": colour.SCENE_LINEAR}
 
 
-class Portrait(Life, Origin):
+class Portrait(Life, Origin, Rendering, Files):
     """One portrait, or a plain splat without eyes (``rigged`` is False then).
 
     Every member raises GazeSplatError ``portrait-deleted`` once its root object is gone.
@@ -220,92 +213,6 @@ class Portrait(Life, Origin):
     @life.setter
     def life(self, share: float) -> None:
         self.write("life", share, 0.0, 1.0)
-
-    # ------------------------------------------------------------ rendering and housekeeping
-
-    def setup_render(self, *, engine: str = "cycles", colour_mode: str = "exact") -> list[str]:
-        """Set engine, samples, light paths and colour of the portrait's scene; return what was changed, a line each.
-
-        ``engine`` is "cycles", "eevee", or "gazesplat", which needs the backend. ``colour_mode`` is "exact", which a group
-        in the compositor completes, or "scene-linear", which sits in any scene beside other things; the engine
-        "gazesplat" delivers the exact picture in linear light either way. The camera becomes the photo's where the scene has none.
-        """
-        if colour_mode not in COLOUR_MODES:
-            raise GazeSplatError("bad-value", f"There is no colour mode {colour_mode!r}.", f"Choose one of {', '.join(COLOUR_MODES)}.")
-        if engine == "gazesplat":
-            changes = set_up.prepare(self.scene)
-            if self.scene.camera is None and store.CAMERA in store.parts_of(self.root):
-                changes += portrait_object.frame_photo(self.root, self.scene)
-            return [str(change) for change in changes]
-        if engine not in ENGINES:
-            raise GazeSplatError("bad-value", f"There is no engine {engine!r}.", f"Choose one of {', '.join((*ENGINES, 'gazesplat'))}.")
-        return [str(change) for change in portrait_object.set_up_render(self.root, self.scene, engine=ENGINES[engine],
-                                                                         colour_mode=COLOUR_MODES[colour_mode])]
-
-    def render_problems(self) -> list[str]:
-        """Return a sentence for each setting that would render the portrait wrongly; empty when all is well."""
-        return render_settings.render_problems(self.scene)
-
-    def check_farm(self, *, fix: bool = False) -> FarmCheck:
-        """Ask whether a machine without GazeSplat, scripts switched off, would render the portrait's scene as it is seen here.
-
-        Returns a ``FarmCheck``: ``.passed``, ``.findings`` (each with a code, a sentence and a way out), ``.text``. ``fix`` mends first
-        what can be mended by itself: engine, colours and samples, files that can be packed, splats out of bounds.
-        """
-        return farm_check.check(self.scene, roots=[self.root], fix=fix)
-
-    def refit_linear(self, *, wait: bool = True, quality: str = "high") -> dict[str, dict[str, float]] | LinearRefitJob:
-        """Fit a second set of colours with which scene-linear blending gives the exact picture, in the backend.
-
-        They lie beside the portrait's files (``portrait.linear.npz``) and show in the colour mode "scene-linear"; a
-        portrait from a photo has them already, fitted less long. Plain splats can have them too.
-
-        wait     True prints the progress, waits and returns figures: {"before": {"psnr_db", "bias_percent", ...}, "after": ...};
-                 False returns at once a job with ``.state .progress .poll() .cancel() .result()``
-        quality  "draft", "standard" or "high"
-
-        Raises GazeSplatError: ``no-backend``, ``no-file``, ``no-permission``, and what the backend says.
-        """
-        from . import linear_refit_job  # a job brings its result in as a portrait: that module imports this one
-
-        return linear_refit_job.refit(self, wait=wait, quality=quality)
-
-    def export(self, path: str | Path, *, frame: int | None = None, start: int | None = None, end: int | None = None) -> list[Path]:
-        """Write the splats as posed and placed in the scene, as .ply or .spz by the path's ending; return the files written.
-
-        frame        which frame to pose; default: the current one
-        start, end   write a sequence instead, one file a frame: its number stands for the #s of the name, or at the name's end
-
-        ``//`` at the beginning means the folder of the .blend. The files hold plain splats in world space that every viewer shows,
-        without eyes to direct. Raises GazeSplatError, for instance ``bad-format``, ``no-folder`` or ``disk-full``.
-        """
-        return [step.path for step in self.export_steps(path, frame=frame, start=start, end=end)]
-
-    def export_steps(self, path: str | Path, *, frame: int | None = None, start: int | None = None,
-                     end: int | None = None) -> Iterator[export.Exported]:
-        """Do the same as ``export`` file by file, for whoever shows progress or may stop: yields after each file."""
-        if frame is not None and (start is not None or end is not None):
-            raise GazeSplatError("bad-value", "An export has one frame, or a start and an end.", "Leave out frame, or start and end.")
-        frames = None if frame is None else range(frame, frame + 1)
-        if start is not None or end is not None:
-            first, last = self.scene.frame_start if start is None else start, self.scene.frame_end if end is None else end
-            frames = range(first, last + 1)
-        return export.steps(self.root, self.scene, Path(bpy.path.abspath(str(path))), frames)
-
-    def mark_as_asset(self) -> bpy.types.Collection:
-        """Offer the portrait in the asset browser, with its picture, and return its collection; save the file to keep it.
-
-        Raises GazeSplatError ``no-collection``.
-        """
-        return asset.mark(self.root)
-
-    def reload(self) -> None:
-        """Read the portrait's files again, for instance after a new reconstruction; animation and place stay."""
-        portrait_object.reload_portrait(self.root)
-
-    def delete(self) -> None:
-        """Remove the portrait from the file; its files on disk stay."""
-        store.delete(self.root)
 
     # ------------------------------------------------------------ for the rooms around it
 
