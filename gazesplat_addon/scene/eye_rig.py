@@ -31,6 +31,8 @@ LIMITS_KEY = "gazesplat_limits_deg"
 _ORDER = "YXZ"
 # A blink's dip goes down and towards the nose in equal parts (Riggs 1987 gives no ratio).
 DIP_SHARE = 0.7071
+# In the photo the target lies in the lens: less than its clip start, else the camera looks out of the sphere, at black lines.
+TARGET_SIZE_M = 0.008
 NEAREST_TARGET_M, FAR_TARGET_M = 0.05, 20.0
 _NASAL = {"left": -1.0, "right": 1.0}    # + yaw is the subject's left
 
@@ -46,7 +48,7 @@ def create_head(root: bpy.types.Object, rig: PortraitRig, *, collection: bpy.typ
 def create_eyes(root: bpy.types.Object, head: bpy.types.Object, rig: PortraitRig, *, collection: bpy.types.Collection) -> None:
     """Add the gaze Empty, an Empty for each eye, the controls on the root, and all drivers."""
     controls.add_controls(root)
-    gaze = _empty(f"{root.name}.gaze", "SPHERE", 0.015, root, store.GAZE, collection)
+    gaze = _empty(f"{root.name}.gaze", "SPHERE", TARGET_SIZE_M, root, store.GAZE, collection)
     for side, kind in store.EYES.items():
         if side not in rig.eyes:
             continue

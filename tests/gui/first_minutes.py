@@ -253,7 +253,8 @@ def every_panel() -> Iterator[float]:
     yield from sidebar(USUAL_PX)
     yield from press("gazesplat.add_sample")
     report["sample"] = [one.name for one in room("gazesplat_addon.api").portraits()]
-    area().spaces.active.region_3d.view_perspective = "CAMERA"
+    view = area().spaces.active.region_3d
+    view.view_perspective, view.view_camera_zoom = "CAMERA", 25.0
     yield from seen("sample")
     yield 2 * SETTLE_S
     save_png(OUT / "window.png", pixels(area()))

