@@ -41,9 +41,10 @@ _SAMPLE = Path(__file__).with_name("sample")
 
 
 def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None, quality: str = "standard", device: str = "auto",
-                seed: int = 0, eye_ruler: dict[str, float] | None = None, focal_px: float | None = None, num_frames: int | None = None,
-                height: int | None = None, num_iters: int | None = None, person: str | None = None, consent: str | None = None,
-                queue: bool = False, scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
+                seed: int = 0, eye_ruler: dict[str, float] | None = None, focal_px: float | None = None,
+                eyes: dict[str, dict] | None = None, num_frames: int | None = None, height: int | None = None, num_iters: int | None = None,
+                person: str | None = None, consent: str | None = None, queue: bool = False,
+                scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
     """Make a portrait from a photo of one face, a video of a head, or a folder of pictures of one, in a process beside Blender.
 
     wait       True prints the progress, waits and returns the Portrait in ``scene`` (default: the current one);
@@ -54,6 +55,7 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
     eye_ruler  lengths of this person's eye in metres, where you know them: {"iris_diameter_m": 0.0121}; they set the
                size of the head
     focal_px   the focal length of the whole photo in pixels, where you know it better than its EXIF
+    eyes       of a photo: lids and irises as you see them, as ``Portrait.eye_marks`` gives them, any part of them
     device     for a video: "auto", "cpu" or "cuda"
     num_frames, height, num_iters
                for a video: how many frames are used, their shorter side in pixels while training, and how many steps training
@@ -67,7 +69,8 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
     if quality not in QUALITIES:
         raise GazeSplatError("bad-value", f"There is no quality {quality!r}.", f"Choose one of {', '.join(QUALITIES)}.")
     check_seed(seed)
-    given = {"eye_ruler": eye_ruler, "focal_px": focal_px, "num_frames": num_frames, "height": height, "num_iters": num_iters,
+    given = {"eye_ruler": eye_ruler, "focal_px": focal_px, "eyes": eyes, "num_frames": num_frames, "height": height,
+             "num_iters": num_iters,
              **_consent.notes({"person": person, "consent": consent})}
     options = {key: value for key, value in given.items() if value is not None}
     job = reconstruction.start(Path(bpy.path.abspath(str(photo))), quality=quality, device=device, seed=seed, options=options,

@@ -14,6 +14,7 @@ import bpy
 
 from ..backend.contract.errors import GazeSplatError
 from . import motion
+from .portrait_correction import Correction
 from .portrait_eyes import Eyes
 from .portrait_files import Files
 from .portrait_life import Life
@@ -30,7 +31,7 @@ _PUPIL_MIN, _PUPIL_MAX = 0.3, 3.0
 _HEAD_PARTS = (store.HEAD, store.SPLATS, *store.EYES.values())
 
 
-class Portrait(Life, Origin, Rendering, Files):
+class Portrait(Life, Origin, Rendering, Files, Correction):
     """One portrait, or a plain splat without eyes (``rigged`` is False then).
 
     Every member raises GazeSplatError ``portrait-deleted`` once its root object is gone.

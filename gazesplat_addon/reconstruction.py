@@ -14,7 +14,7 @@ import bpy
 from ..backend.contract import paths
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.inputs import kind_of
-from ..backend.contract.result import CAPTURE, REFIT
+from ..backend.contract.result import CAPTURE, EYES, REFIT
 from . import preferences
 from .jobs import environment, registry
 from .jobs.folder import create_job
@@ -219,4 +219,4 @@ def start(photo: Path, *, kind: str | None = None, quality: str, device: str = "
 
 def known() -> list[Reconstruction]:
     """Return every reconstruction in the jobs folder, oldest first, whoever started it."""
-    return [Reconstruction(job) for job in registry.list_jobs(preferences.jobs_folder()) if job.spec.kind not in (REFIT, CAPTURE)]
+    return [Reconstruction(job) for job in registry.list_jobs(preferences.jobs_folder()) if job.spec.kind not in (REFIT, CAPTURE, EYES)]

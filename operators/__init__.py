@@ -17,6 +17,7 @@ from .check_motion import GAZESPLAT_OT_check_motion
 from .clear_generated import GAZESPLAT_OT_clear_generated
 from .clear_layer import GAZESPLAT_OT_clear_layer
 from .copy_setup_command import GAZESPLAT_OT_copy_setup_command
+from .correct_eyes import GAZESPLAT_OT_correct_eyes
 from .delete_portrait import GAZESPLAT_OT_delete_portrait
 from .drop_photo import GAZESPLAT_FH_photo
 from .drop_portrait import GAZESPLAT_FH_portrait
@@ -25,6 +26,7 @@ from .examine_backend import GAZESPLAT_OT_examine_backend
 from .export_portrait import GAZESPLAT_OT_export_portrait
 from .import_portrait import GAZESPLAT_OT_import_portrait
 from .import_result import GAZESPLAT_OT_import_result
+from .leave_eyes import GAZESPLAT_OT_leave_eyes
 from .live_follow import GAZESPLAT_OT_live_follow
 from .look_at_camera import GAZESPLAT_OT_look_at_camera
 from .look_at_nothing import GAZESPLAT_OT_look_at_nothing
@@ -33,6 +35,7 @@ from .mark_as_asset import GAZESPLAT_OT_mark_as_asset
 from .mark_events import GAZESPLAT_OT_mark_events
 from .mute_layer import GAZESPLAT_OT_mute_layer
 from .open_log import GAZESPLAT_OT_open_log
+from .rebuild_eyes import GAZESPLAT_OT_rebuild_eyes
 from .reconstruct import GAZESPLAT_OT_reconstruct
 from .refit_linear import GAZESPLAT_OT_refit_linear
 from .remove_backend import GAZESPLAT_OT_remove_backend
@@ -62,6 +65,9 @@ CLASSES = (
     GAZESPLAT_OT_look_at_camera,
     GAZESPLAT_OT_look_at_nothing,
     GAZESPLAT_OT_live_follow,
+    GAZESPLAT_OT_correct_eyes,
+    GAZESPLAT_OT_rebuild_eyes,
+    GAZESPLAT_OT_leave_eyes,
     GAZESPLAT_OT_animate,
     GAZESPLAT_OT_capture_gaze,
     GAZESPLAT_OT_add_saccades,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..gazesplat_addon.scene import store
+from ..gazesplat_addon.scene import eye_guides, store
 from .base import PortraitPanel, chosen_portrait, roomy
 
 
@@ -30,6 +30,15 @@ class GAZESPLAT_PT_eyes(PortraitPanel, bpy.types.Panel):
         column.prop(root, '["blink_right"]', text="Blink Right", slider=True)
         layout.prop(root, '["pupil"]', text="Pupils")
         self._draw_live(context)
+        self._draw_correction(root)
+
+    def _draw_correction(self, root: bpy.types.Object) -> None:
+        column = self.layout.column(align=True)
+        if not eye_guides.shown(root):
+            column.operator("gazesplat.correct_eyes", icon="GREASEPENCIL")
+            return
+        column.operator("gazesplat.rebuild_eyes", icon="FILE_REFRESH")
+        column.operator("gazesplat.leave_eyes", icon="X")
 
     def _draw_target(self, context: bpy.types.Context, root: bpy.types.Object) -> None:
         column = self.layout.column(align=True)

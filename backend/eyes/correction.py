@@ -43,6 +43,12 @@ def corrected_eyes(eyes: Mapping[str, EyeContour], marks: Mapping[str, EyeMarks]
     return moved, ratio
 
 
+def differ(eyes: Mapping[str, EyeContour], others: Mapping[str, EyeContour]) -> bool:
+    """Return whether a correction has changed anything."""
+    return any(eye.lids is not others[side].lids or eye.radius_px != others[side].radius_px
+               or not np.array_equal(eye.iris_px, others[side].iris_px) for side, eye in eyes.items())
+
+
 def corrected_lids(lids: LidContour, upper: np.ndarray, lower: np.ndarray) -> LidContour:
     """Return the contour through points (5, 2) of both margins in pixels; the same object where none was moved."""
     was_upper, was_lower = _points(lids, lids.upper), _points(lids, lids.lower)

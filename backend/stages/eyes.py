@@ -16,6 +16,7 @@ from ..context import JobContext
 from ..contract import inputs, result
 from ..contract.errors import GazeSplatError
 from ..contract.job import JobSpec
+from ..eyes.correction import differ
 from ..model.kept_scan import load_scan, marks_in_crop, with_marks
 from ..model.linear_refit import carried_over
 from ..model.scan_photo import with_depth
@@ -35,11 +36,11 @@ def run(context: JobContext) -> None:
         raise GazeSplatError("not-from-photo", "Only the eyes of portraits that were made from one photo can be corrected.",
                              "Reconstruct a frame of the video as a photo.")
     old = load_rig(context.input_path.parent)
-    scan = with_marks(scan, marks_in_crop(context.spec.options.get("eyes") or {}, scan.eyes, scan.crop))
+    found = scan.eyes
+    scan = with_marks(scan, marks_in_crop(context.spec.options.get("eyes") or {}, found, scan.crop))
     asked = JobSpec(id=context.spec.id, kind=data["kind"], quality=data["quality"], seed=data["seed"], options=data["options"])
     scan = with_depth(scan, asked.options, context)
-    drawn = eye_marks.EDITED if context.spec.options.get("eyes") else old.provenance.get(eye_marks.EDITED_KEY)
-    provenance = old.provenance | ({eye_marks.EDITED_KEY: drawn} if drawn else {})
+    provenance = old.provenance | ({eye_marks.EDITED_KEY: eye_marks.EDITED} if differ(found, scan.eyes) else {})
     build_portrait(context, scan, replace(old, camera=source_camera(scan), provenance=provenance), asked, _refit_of_before)
 
 
