@@ -84,6 +84,8 @@ def _thin_out(database: Path, masks: Path, most: int) -> None:
         for image, name in connection.execute("SELECT image_id, name FROM images").fetchall():
             mask = np.asarray(Image.open(masks / name)) > 127
             row = connection.execute("SELECT rows, cols, data FROM keypoints WHERE image_id = ?", (image,)).fetchone()
+            if not row[0]:
+                continue        # a picture without features, as of a lens that was covered
             keypoints = np.frombuffer(row[2], np.float32).reshape(row[0], row[1])
             x, y = np.clip(keypoints[:, :2].T.astype(int), 0, np.array(mask.shape[::-1])[:, None] - 1)
             kept_rows = mask[y, x]
