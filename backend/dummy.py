@@ -54,6 +54,13 @@ def _warn(context: JobContext, code: str, message: str, hint: str = "") -> None:
     context.warn(code, message, hint)
 
 
+def _preview(context: JobContext, picture: str) -> None:
+    """Show a picture, given as a path, as how far the work is."""
+    shown = context.work_folder / "preview.png"
+    shutil.copyfile(picture, shown)
+    context.preview(shown)
+
+
 def _fail(context: JobContext, code: str, message: str, hint: str = "") -> None:
     raise GazeSplatError(code, message, hint)
 
@@ -104,6 +111,6 @@ def _write(context: JobContext, path: str) -> None:
         file.write(b"x" * 4096)
 
 
-_STEPS = {"stage": _stage, "progress": _progress, "count": _count, "warn": _warn, "fail": _fail, "noise": _noise,
+_STEPS = {"stage": _stage, "progress": _progress, "count": _count, "warn": _warn, "preview": _preview, "fail": _fail, "noise": _noise,
           "sleep": _sleep, "hang": _hang, "child": _child, "abort": _abort, "bug": _bug,
           "exhaust-memory": _exhaust_memory, "import": _import, "write": _write}

@@ -123,6 +123,19 @@ def test_pictures_become_icons(room, clean, tmp_path):
     assert second != first
 
 
+def test_a_job_shows_how_far_it_is(room, queue, tmp_path):
+    job = queue([{"do": "stage", "name": "Working"}, {"do": "preview", "picture": str(picture(tmp_path / "p.png"))},
+                 {"do": "sleep", "seconds": 2.5}, {"do": "progress", "fraction": 0.5}, {"do": "sleep", "seconds": 20.0}])
+    deadline = time.monotonic() + 60.0
+    while job.seconds_left is None and time.monotonic() < deadline:
+        job.poll()
+        time.sleep(0.05)
+    assert 1.5 < job.seconds_left < 60.0 and job.preview.read_bytes() == (tmp_path / "p.png").read_bytes()
+    job.cancel()
+    finish(room, job)
+    assert job.state == "cancelled" and job.seconds_left is None
+
+
 def test_a_portrait_is_an_asset(gs, clean, loaded_blend):
     bpy.ops.wm.read_homefile(use_empty=True)
     portrait = gs.load(loaded_blend.parent, name="Mara")
