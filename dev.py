@@ -373,7 +373,7 @@ def command_bench(arguments: argparse.Namespace) -> int:
         blender = some_blender()
         set_up([blender], arguments.j)
         environment["GAZESPLAT_BENCH_BLENDER"] = str(blender.python)
-    if arguments.name == "display":  # it measures in each of them
+    if arguments.name == "display" or "--cross-check" in arguments.arguments:  # it measures in them
         set_up([one for one in BLENDERS if any(map(find_python, one.pythons))], arguments.j)
     command = [str(BACKEND.python), "-I", str(ROOT / "backend"), "bench", arguments.name, *arguments.arguments]
     return subprocess.run(command, check=False, env=environment).returncode

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gaze, blinks and views of portraits made from one picture, against rendered heads whose truth is known.
 
-    bench eyes --gt FOLDER [--json FILE] [--out FOLDER] [--only NAME]
+    bench eyes --gt FOLDER [--json FILE] [--out FOLDER] [--only NAME] [--cross-check N]
 
 FOLDER holds ``selfie/*/input.png`` with ``request.json`` (what a method may see) and ``meta.json`` (the answer). Every
 picture goes through the product's own job; every target is posed by the rig and drawn by the rasteriser.
@@ -37,6 +37,7 @@ from ..contract.job import JobSpec, write_job
 from ..render import Camera, RenderSettings, render
 from ..run import DONE, run_job
 from .baselines import disc_slide
+from .eye_display import Shown, as_text, cross_check, portrait_camera, sample_of
 from .scoring import Score, eye_boxes, score
 
 SUPERSAMPLE = 3     # the picture is drawn threefold and averaged, as a renderer's pixel filter would
@@ -72,6 +73,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--out", type=Path, help="keep the rendered pictures here, one folder a head (for the public scorer)")
     parser.add_argument("--only", help="one head by its folder's name")
+    parser.add_argument("--cross-check", type=int, default=0, metavar="N",
+                        help="of each head, render N rest, gaze and blink targets in Cycles and EEVEE too")
     arguments = parser.parse_args(argv)
     logging.getLogger().setLevel(logging.WARNING)
     heads = [p for p in sorted((arguments.gt / "selfie").glob("*/")) if (p / "request.json").exists()
@@ -81,7 +84,7 @@ def main(argv: list[str]) -> int:
                              "Give a folder that holds selfie/<name>/input.png and request.json.")
     report = {}
     for head in heads:
-        report[head.name] = run_head(head, arguments.out / head.name if arguments.out else None)
+        report[head.name] = run_head(head, arguments.out / head.name if arguments.out else None, arguments.cross_check)
         _print_head(head.name, report[head.name])
     report["mean"] = _mean_rows([report[h.name]["rows"] for h in heads])
     _print_rows("mean over heads", report["mean"])
@@ -90,8 +93,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def run_head(folder: Path, out: Path | None = None) -> dict:
-    """Reconstruct one head and score every target of its request; returns plain data."""
+def run_head(folder: Path, out: Path | None = None, checked: int = 0) -> dict:
+    """Reconstruct one head and score every target of its request, ``checked`` of them in Blender too; returns plain data."""
     request = json.loads((folder / "request.json").read_text("utf-8"))
     meta = json.loads((folder / "meta.json").read_text("utf-8"))
     frames = {Path(f["file"]).stem: f for f in meta["frames"]}
@@ -102,7 +105,7 @@ def run_head(folder: Path, out: Path | None = None) -> dict:
     targets += request["targets"]
     if out:
         out.mkdir(parents=True, exist_ok=True)
-    rows, gaze, drawn = [], [], {}
+    rows, gaze, drawn, shown = [], [], {}, []
     for target in targets:
         frame = frames[target["stem"]]
         truth = _read(folder / frame["file"])
@@ -123,8 +126,11 @@ def run_head(folder: Path, out: Path | None = None) -> dict:
             gaze += gaze_errors(portrait, request, target, frame)
         if target["role"] in ("rest", "gaze", "blink"):
             drawn[target["stem"]] = Drawn(target["role"], min(target["blink"].values()), picture, alpha, mattes)
+            shown.append(Shown(target["stem"], _kind(target), portrait_camera(target["camera"], portrait.world_from_portrait),
+                               aim_m(portrait, request, target), blinks(portrait, target), over, truth, photo, ids > 0, eyes))
+    check = cross_check(portrait.splats, portrait.groups, portrait.rig, sample_of(shown, checked), SUPERSAMPLE) if checked else []
     return {"rows": rows, "summary": _summary(rows), "splats": len(portrait.splats), "seconds": portrait.seconds,
-            "gaze": _gaze_fit(gaze), "motion": _motion_figures(drawn, stem)}
+            "gaze": _gaze_fit(gaze), "motion": _motion_figures(drawn, stem), "cross_check": check}
 
 
 def reconstruct(folder: Path, request: dict) -> Portrait:
@@ -151,13 +157,24 @@ def reconstruct(folder: Path, request: dict) -> Portrait:
     return Portrait(splats, groups, rig, np.linalg.inv(w2c) @ np.array(rig.camera.w2c), round(seconds, 2))
 
 
-def pose_of(portrait: Portrait, request: dict, target: dict) -> Pose:
-    """Return the pose that a target asks for: both eyes aim at one point at the gaze distance."""
+def aim_m(portrait: Portrait, request: dict, target: dict) -> np.ndarray:
+    """Return the point (3,) of the portrait frame at which both eyes look."""
     yaw, pitch = np.radians(target["gaze"])
     head = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
     centre = np.mean([eye.centre_m for eye in portrait.rig.eyes.values()], axis=0)
-    aimed = eye_poses_toward(portrait.rig, centre + request["gaze_distance_m"] * (HEAD_FROM_PORTRAIT.T @ head))
-    return Pose({side: EyePose(eye.yaw_deg, eye.pitch_deg, target["blink"][side[0].upper()]) for side, eye in aimed.eyes.items()})
+    return centre + request["gaze_distance_m"] * (HEAD_FROM_PORTRAIT.T @ head)
+
+
+def blinks(portrait: Portrait, target: dict) -> dict[str, float]:
+    """Return how far each eye is shut, by side."""
+    return {side: target["blink"][side[0].upper()] for side in portrait.rig.eyes}
+
+
+def pose_of(portrait: Portrait, request: dict, target: dict) -> Pose:
+    """Return the pose that a target asks for: both eyes aim at one point at the gaze distance."""
+    aimed = eye_poses_toward(portrait.rig, aim_m(portrait, request, target))
+    shut = blinks(portrait, target)
+    return Pose({side: EyePose(eye.yaw_deg, eye.pitch_deg, shut[side]) for side, eye in aimed.eyes.items()})
 
 
 def draw(portrait: Portrait, request: dict, target: dict) -> tuple[np.ndarray, np.ndarray, dict]:
@@ -259,6 +276,8 @@ def _print_head(name: str, result: dict) -> None:
     _say(f"  gaze slope {g['yaw_slope']:.3f} / {g['pitch_slope']:.3f}, rmse {g['yaw_rmse_deg']:.2f} / {g['pitch_rmse_deg']:.2f} deg, "
          f"iris off by {g['iris_px_mean']:.2f} px (most {g['iris_px_max']:.2f}); closed/open {m['aperture_closed_over_open']}, "
          f"outside orbits {m['pixels_changed_outside_orbits']} px, thin {m['thin_socket_pixels']} px")
+    if result["cross_check"]:
+        _say(as_text(result["cross_check"]))
 
 
 def _print_rows(title: str, summary: dict) -> None:
