@@ -219,9 +219,9 @@ def command_test(arguments: argparse.Namespace) -> int:
     # The pure rooms run inside Blender too, with its older numpy.
     runs += [(one, ["unit", "blender", "golden", "e2e"]) for one in reversed(blenders)]
     passed = failed = skipped = 0
-    for one, folders in runs:
-        counts = _run_pytest(one, folders, arguments.k)
-        passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
+    with ThreadPoolExecutor(max(1, arguments.at_once)) as pool:
+        for counts in pool.map(lambda run: _run_pytest(*run, arguments.k, live=arguments.at_once < 2), runs):
+            passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
     if not (arguments.fast or arguments.k):
         broken = _build_docs(arguments.j)
         passed, failed = passed + (not broken), failed + broken
@@ -229,8 +229,11 @@ def command_test(arguments: argparse.Namespace) -> int:
     return 1 if failed or not passed else 0
 
 
-def _run_pytest(one: Environment, folders: list[str], expression: str) -> tuple[int, int, int]:
-    """Run some test folders in one environment; return how many passed, failed and were skipped."""
+def _run_pytest(one: Environment, folders: list[str], expression: str, *, live: bool) -> tuple[int, int, int]:
+    """Run some test folders in one environment; return how many passed, failed and were skipped.
+
+    ``live`` shows what pytest says at once, else when it has ended, so that runs side by side do not mix.
+    """
     present = [f"tests/{name}" for name in folders if (ROOT / "tests" / name).is_dir()]
     with tempfile.TemporaryDirectory(prefix="gazesplat-test-") as scratch:
         report = Path(scratch) / "report.xml"
@@ -238,7 +241,12 @@ def _run_pytest(one: Environment, folders: list[str], expression: str) -> tuple[
         if expression:
             command += ["-k", expression]
         say(f"\n{one.purpose}: {' '.join(present)}")
-        code = subprocess.run(command, cwd=ROOT, env=_environment(scratch), check=False).returncode
+        with (Path(scratch) / "output.txt").open("w+", encoding="utf-8", errors="replace") as output:
+            heard = {} if live else {"stdout": output, "stderr": subprocess.STDOUT}
+            code = subprocess.run(command, cwd=ROOT, env=_environment(scratch), check=False, **heard).returncode
+            output.seek(0)
+            if not live:
+                say(f"\n{one.purpose}:\n{output.read().rstrip()}")
         if not report.is_file():
             say(f"{one.purpose}: the tests ended early (exit code {code})")
             return 0, 1, 0
@@ -464,6 +472,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("setup", help="make every environment this machine can carry")
     test = commands.add_parser("test", help="run the tests")
     test.add_argument("--fast", action="store_true", help="only tests/unit: no Blender, seconds")
+    test.add_argument("--at-once", type=int, default=min(2, os.cpu_count() or 1), metavar="N",
+                      help="environments to test side by side (default 2); 1 shows each test as it runs")
     test.add_argument("-k", "--k", default="", metavar="EXPRESSION", help="only tests whose names match, as in pytest")
     demo = commands.add_parser("demo", help="from a photo to a rendered clip")
     demo.add_argument("--photo", type=Path, default=ROOT / "docs" / "examples" / "astronaut.png", metavar="FILE")

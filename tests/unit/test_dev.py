@@ -120,16 +120,16 @@ def test_it_counts_what_pytest_counts(dev, bare, tmp_path, monkeypatch):
     (folder / "test_three.py").write_text(
         "import pytest\ndef test_a(): pass\ndef test_b(): assert False\ndef test_c(): pytest.skip('why')\n", "utf-8")
     monkeypatch.setattr(dev.Environment, "python", property(lambda self: Path(sys.executable)))
-    assert dev._run_pytest(bare, ["unit", "blender"], "") == (1, 1, 1)
-    assert dev._run_pytest(bare, ["unit"], "test_a") == (1, 0, 0)
-    assert dev._run_pytest(bare, ["unit"], "test_none_of_them") == (0, 0, 0)
+    assert dev._run_pytest(bare, ["unit", "blender"], "", live=True) == (1, 1, 1)
+    assert dev._run_pytest(bare, ["unit"], "test_a", live=False) == (1, 0, 0)
+    assert dev._run_pytest(bare, ["unit"], "test_none_of_them", live=False) == (0, 0, 0)
     (folder / "test_three.py").write_text("import os\nos.abort()\n", "utf-8")
-    assert dev._run_pytest(bare, ["unit"], "") == (0, 1, 0)
+    assert dev._run_pytest(bare, ["unit"], "", live=True) == (0, 1, 0)
 
 
 def test_closing_line_stands_alone(dev, bare, monkeypatch, capsys):
     monkeypatch.setattr(dev, "set_up", lambda environments, jobs: None)
-    monkeypatch.setattr(dev, "_run_pytest", lambda one, folders, expression: (3, 1, 2))
+    monkeypatch.setattr(dev, "_run_pytest", lambda one, folders, expression, *, live: (3, 1, 2))
     monkeypatch.setattr(sys, "argv", ["dev.py", "test", "--fast"])
     assert dev.main() == 1
     assert capsys.readouterr().out.splitlines()[-1] == "3 passed, 1 failed, 2 skipped"
