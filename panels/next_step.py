@@ -40,6 +40,8 @@ def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
         return "Choose a photo of one face and press Reconstruct, or import a portrait.ply."
     if not portrait.rigged:
         return "This splat has no eyes to direct: import a portrait.ply with its sidecar files."
+    if portrait.eye_guides_shown:
+        return "Move the points of the lids in edit mode (Tab), move and scale the circles, then press Rebuild Eyes below."
     if not motion.keyed_range(portrait.root):
         return "Look through the camera (Numpad\u00a00), give the eyes something to look at, then press Animate below."
     if render_settings.render_problems(scene):

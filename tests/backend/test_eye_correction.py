@@ -161,6 +161,11 @@ def test_a_lid_moved_by_three_pixels_moves_the_rig_as_far(made: Path, tmp_path: 
     np.testing.assert_allclose(contour.upper_at(local[:, 0]), local[:, 1], atol=1e-6)
     old, new = load_rig(made), load_rig(now)
     assert old.camera == new.camera and "eyes" in new.provenance and old.provenance["sha256"] == new.provenance["sha256"]
+    # And back again, onto the eye that was there first.
+    back = rebuilt(now, tmp_path, {side: one.as_lists() for side, one in found.marks.items()})
+    for name in ("upper_m", "lower_m", "iris_centre_m"):
+        np.testing.assert_allclose(getattr(load_rig(back).eyes["left"], name), getattr(old.eyes["left"], name), atol=1e-7)
+    assert len(read_ply(back / result.PLY)) == len(read_ply(made / result.PLY))
     # Beyond the eyes the head is the same picture: its splats may lie elsewhere, but as densely, and in the same colours.
     before, after = (read_ply(folder / result.PLY) for folder in (made, now))
     groups = [load_sidecar(folder, len(splats))[1] for folder, splats in ((made, before), (now, after))]

@@ -153,6 +153,32 @@ def test_refusals_say_what_is_wrong(portrait, drawn, gs):
     assert caught.value.code == "no-scan"
 
 
+def test_undo_takes_the_drawing_away_and_brings_it_back(portrait, gs, room):
+    """With an undo step of its own, as the operator makes it."""
+    bpy.context.view_layer.objects.active = portrait.root
+    bpy.ops.ed.undo_push(message="before")
+    assert bpy.ops.gazesplat.correct_eyes("EXEC_DEFAULT", True) == {"FINISHED"}
+    bpy.data.objects["Mara.guide.L.iris"].location.x += 2.0
+    bpy.ops.ed.undo_push(message="moved")
+    bpy.ops.ed.undo()
+    (portrait,) = gs.portraits()
+    read = room("gazesplat_addon.scene.eye_guides").read
+    np.testing.assert_allclose(read(portrait.root)["left"].iris, LEFT["iris"], atol=0.01)
+    bpy.ops.ed.undo()
+    (portrait,) = gs.portraits()
+    assert not portrait.eye_guides_shown and not portrait.object.hide_viewport
+    bpy.ops.ed.redo()
+    (portrait,) = gs.portraits()
+    assert portrait.eye_guides_shown and portrait.object.hide_viewport
+
+
+def test_the_panel_says_what_to_do(portrait, room):
+    next_step = room("panels.next_step").next_step
+    assert "Rebuild Eyes" not in next_step(bpy.context.scene, portrait)
+    portrait.show_eye_guides()
+    assert "Rebuild Eyes" in next_step(bpy.context.scene, portrait)
+
+
 @needs_backend
 def test_the_astronauts_lid_is_corrected_by_the_operators(clean, gs, room, tmp_path, monkeypatch):
     monkeypatch.setattr(room("gazesplat_addon.preferences"), "jobs_folder", lambda: tmp_path / "jobs")
