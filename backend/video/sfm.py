@@ -29,6 +29,7 @@ MOST_THREADS = 8
 _PHASES = {"features": (0.05, "Finding features"), "matches": (0.45, "Matching features"), "cameras": (0.8, "Finding the cameras"),
            "points": (0.95, "Finding the cameras")}
 _POLL_S = 0.1
+_LEAST_FREE_BYTES = 16 << 20
 _MODEL, _NOTHING_FOUND = "model.npz", "nothing_found.txt"
 # Exit codes that say nothing about the pictures: an exception, killed from outside.
 _NO_ANSWER = (1, -9, -15)
@@ -81,7 +82,10 @@ def _run_child(request: Path, context: JobContext) -> bool:
     if "No module named 'pycolmap'" in text:
         raise GazeSplatError("backend-incomplete", "The backend's Python has no pycolmap, which finds the cameras of a clip.",
                              "Run the doctor in the preferences, which says what to install.")
-    if "disk is full" in text or "No space left" in text:
+    # COLMAP aborts on a full disk, and then its log, which lies there too, is empty.
+    if "disk is full" in text or "No space left" in text or shutil.disk_usage(request.parent).free < _LEAST_FREE_BYTES:
+        for part in request.parent.parent.glob("features.db.part*"):
+            part.unlink()
         shutil.rmtree(request.parent)
         raise GazeSplatError("disk-full", "The disk is full.", "Free some space, then try again.")
     if child.returncode not in _NO_ANSWER:

@@ -102,16 +102,20 @@ def test_the_colour_matrix_that_a_clip_names_is_obeyed(tmp_path):
     assert np.abs(read[1] - read[6]).max() > 8.0
 
 
-def test_a_full_disk_is_named_and_leaves_nothing_half_done(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("last_words", "free"), [("sys.exit('sqlite3 error: database or disk is full')", 1 << 30), ("os.abort()", 0)])
+def test_a_full_disk_is_named_and_leaves_nothing_half_done(tmp_path, monkeypatch, last_words, free):
+    """On a disk that is really full COLMAP aborts and its log stays empty: then what is free tells."""
     child = tmp_path / "child.py"
-    child.write_text("import sys\nsys.exit('sqlite3 error: database or disk is full')\n")
+    child.write_text(f"import os, sys\n{last_words}\n")
     monkeypatch.setattr(sfm, "_CHILD", child)
+    monkeypatch.setattr(sfm.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     place = tmp_path / "sfm" / "sfm-head"
     place.mkdir(parents=True)
+    (place.parent / "features.db.part-wal").touch()
     (place / "request.json").write_text("{}")
     with pytest.raises(GazeSplatError) as refusal:
         sfm._run_child(place / "request.json", RecordingContext())
-    assert refusal.value.code == "disk-full" and not place.exists()
+    assert refusal.value.code == "disk-full" and not list(place.parent.iterdir())
 
 
 @pytest.mark.parametrize(("code", "kept"), [(3, True), (1, False)])
