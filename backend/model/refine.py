@@ -23,7 +23,7 @@ LARGEST_SIDE_PX = 1400      # the photo is enlarged up to threefold, or to this:
 MOST_CHANGE = 0.25
 DAMPING = 0.15              # of the median weight: splats that hardly show learn little
 # Skin under lashes was restored, not seen: it may hardly change, or it would glow when the lid comes down.
-_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.02, parts.UPPER_LASH: 0.12, parts.UPPER_SHADE: 0.12}
+_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.02, parts.UPPER_SHADE: 0.12}
 
 
 def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: PortraitRig, report: Callable[[float, str], None]) -> Splats:
@@ -44,6 +44,8 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
     limit = np.full((len(splats), 1), MOST_CHANGE, np.float32)
     for part, most in _MOST_CHANGE_OF.items():
         limit[(groups != parts.HEAD) & (groups % 10 == part)] = most
+    # Lashes show what lies under them; they may learn its brightness, but an iris' blue would shut with the lid as a line.
+    lashes = ((groups != parts.HEAD) & (groups % 10 == parts.UPPER_LASH))[:, None]
     gain = None
     for step in range(ITERATIONS):
         report(step / ITERATIONS, "Matching colours to the photo")
@@ -54,5 +56,6 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
             gain = RELAXATION / (weight + DAMPING * (np.median(shown) if len(shown) else 1.0))
         residual = (target * frame.alpha[..., None] - frame.rgb) * inside
         change = posed.colours + gain * backward(tape, residual).colours - first
+        change = np.where(lashes, change.mean(1, keepdims=True), change)
         posed = replace(posed, colours=np.clip(first + np.clip(change, -limit, limit), 0.0, 1.0).astype(np.float32))
     return replace(splats, colours=posed.colours)

@@ -195,6 +195,16 @@ def test_lips_are_four_times_as_dense_when_splats_are_scarce(scan: FaceScan) -> 
     assert 3.0 < count_near(at, LIPS) / count_near(at, CHEEK) < 5.0
 
 
+def test_lashes_take_no_colour_from_what_lies_under_them(made: Made) -> None:
+    """Iris or skin baked into a lash would show as a bright or coloured line once the lid is shut."""
+    for side in parts.SIDES:
+        lashes = made.splats.colours[parts.is_part(made.groups, side, (parts.UPPER_LASH,))]
+        plain = lashes[(lashes > 0.01).all(1) & (lashes < 0.99).all(1)]
+        assert len(plain) > 100
+        assert np.ptp(plain[:, 0] - plain[:, 2]) < 0.01
+        assert np.ptp(plain.mean(1)) > 0.05, "they do learn how dark the photo is"
+
+
 def test_looks_like_the_photo_from_its_own_camera(made: Made) -> None:
     """Drawn again and held against the photo's own pixels, not against what the reconstruction measured of itself."""
     camera = made.camera
