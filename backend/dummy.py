@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 from .context import JobContext
@@ -102,7 +103,7 @@ def _exhaust_memory(context: JobContext) -> None:
 
 
 def _import(context: JobContext, name: str) -> None:
-    __import__(name)
+    import_module(name)
 
 
 def _write(context: JobContext, path: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bpy
 
 from . import live_jobs, preferences, preview_icons, viewport
-from .scene import kept_rig, splat_plate
+from .scene import splat_plate, upgrade
 
 
 def register() -> None:
@@ -34,7 +34,7 @@ def unregister() -> None:
 
 @bpy.app.handlers.persistent
 def _bring_up_to_date(_file: str) -> None:
-    kept_rig.adopt_rigs()
+    upgrade.bring_up_to_date()
 
 
 @bpy.app.handlers.persistent

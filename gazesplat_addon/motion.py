@@ -22,7 +22,7 @@ from .gaze.presets import MotionPreset
 from .gaze.saccade import Saccades
 from .gaze.schedule import Take
 from .gaze.states import GazeState, state_named
-from .scene import actions, eye_rig, layers, store
+from .scene import actions, eye_rig, layers, store, upgrade
 
 # Keys that switch between targets are the artist's, in a group of their own.
 TARGETS_GROUP = "Gaze Targets"
@@ -212,6 +212,7 @@ def _write(root: bpy.types.Object, scene: bpy.types.Scene, layer: str, how: dict
            end: float | None, keep_edits: bool) -> int:
     """Write one layer over a range, around what was edited by hand unless that may go, and remember how."""
     inputs.check_seed(seed)
+    upgrade.renew_drivers(root)
     first, last, fps = _span(scene, start, end)
     head_object = store.part_of(root, store.HEAD)
     make = _PLANS[layer](root, **how)

@@ -9,7 +9,7 @@ import bpy
 
 from ..backend.contract.errors import GazeSplatError
 from . import export
-from .scene import asset, portrait_object, store
+from .scene import asset, portrait_object, store, upgrade
 
 
 class Files:
@@ -47,6 +47,13 @@ class Files:
     def reload(self) -> None:
         """Read the portrait's files again, for instance after a new reconstruction; animation and place stay."""
         portrait_object.reload_portrait(self.root)
+
+    def upgrade(self) -> list[str]:
+        """Give a portrait of an older file the node tree and drivers of this GazeSplat; return what was changed, a line each.
+
+        Motion, place and settings stay. Until then it looks as it always did. Needs no files beside the .blend.
+        """
+        return upgrade.upgrade(self.root)
 
     def delete(self) -> None:
         """Remove the portrait from the file; its files on disk stay."""

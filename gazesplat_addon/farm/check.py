@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import bpy
 
 from .. import compat
-from ..scene import colour, portrait_object, render_settings, splat_plate, store
+from ..scene import colour, portrait_object, render_settings, splat_plate, store, upgrade
 from . import file_data, splat_data
 from .finding import FarmCheck, FarmFinding
 
@@ -36,7 +36,13 @@ def _to_mend(scene: bpy.types.Scene, roots: list[bpy.types.Object]) -> list[Farm
 
 
 def _examine(scene: bpy.types.Scene, roots: list[bpy.types.Object]) -> list[FarmFinding]:
-    return [_engine(scene), _settings(scene, roots), _camera(scene), *file_data.findings(scene), *splat_data.findings(roots)]
+    return [_engine(scene), _settings(scene, roots), _camera(scene), *file_data.findings(scene), *splat_data.findings(roots),
+            *_old_portraits(roots)]
+
+
+def _old_portraits(roots: list[bpy.types.Object]) -> list[FarmFinding]:
+    return [FarmFinding("portrait-old", None, f"{root.name} shows as an earlier GazeSplat built it, so that shots in progress stay alike.",
+                        "portrait.upgrade() brings the newest.") for root in roots if upgrade.is_old(root)]
 
 
 def _engine(scene: bpy.types.Scene) -> FarmFinding:

@@ -12,7 +12,8 @@ At rest every part has location and rotation zero: where it belongs is in its pa
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import bpy
 import numpy as np
@@ -34,6 +35,8 @@ DIP_SHARE = 0.7071
 # In the photo the target lies in the lens: less than its clip start, else the camera looks out of the sphere, at black lines.
 TARGET_SIZE_M = 0.008
 NEAREST_TARGET_M, FAR_TARGET_M = 0.05, 20.0
+# The end of a driver that clamps an angle: its lowest and highest value.
+_ENDS = re.compile(r", (-?[\d.]+), (-?[\d.]+)\)$")
 _NASAL = {"left": -1.0, "right": 1.0}    # + yaw is the subject's left
 
 
@@ -75,9 +78,42 @@ def place_eyes(root: bpy.types.Object, rig: PortraitRig) -> None:
     parts = store.parts_of(root)
     for side, eye in rig.eyes.items():
         place_below_head(parts[store.EYES[side]], rig, eye_rest_matrix(eye))
-        parts[store.EYES[side]][LIMITS_KEY] = (eye.yaw_limit_deg, eye.up_limit_deg, eye.down_limit_deg)
-        _drive_pose(root, parts[store.EYES[side]], side, eye)
+    keep_limits(root, limits_of(rig))
+    drive_eyes(root)
     parts[store.GAZE].matrix_parent_inverse = Matrix.Translation(rest_target_m(rig))
+
+
+def limits_of(rig: PortraitRig) -> dict[str, tuple[float, float, float]]:
+    """Return how far each eye turns: sideways, up and down, degrees."""
+    return {side: (eye.yaw_limit_deg, eye.up_limit_deg, eye.down_limit_deg) for side, eye in rig.eyes.items()}
+
+
+def keep_limits(root: bpy.types.Object, limits: Mapping[str, tuple[float, float, float]]) -> None:
+    """Write down how far each eye turns."""
+    parts = store.parts_of(root)
+    for side, degrees in limits.items():
+        if store.EYES[side] in parts:
+            parts[store.EYES[side]][LIMITS_KEY] = degrees
+
+
+def driven_limits(root: bpy.types.Object) -> dict[str, tuple[float, float, float]]:
+    """Return the limits that a portrait's drivers hold, for one that was made before they were written down."""
+    modifier, found = store.display_modifier(root), {}
+    drivers = {curve.data_path: curve.driver.expression for curve in modifier.id_data.animation_data.drivers}
+    for side, kind in store.EYES.items():
+        ends = [_ENDS.search(drivers.get(compat.modifier_input_path(modifier, pose_input(name, side)), ""))
+                for name in (("Yaw", "Pitch") if kind in store.parts_of(root) else ())]
+        if ends and all(ends):
+            found[side] = (float(ends[0][2]), float(ends[1][2]), -float(ends[1][1]))
+    return found
+
+
+def drive_eyes(root: bpy.types.Object) -> None:
+    """Write the drivers that carry controls and eye objects into the node tree, within the limits that were written down."""
+    parts = store.parts_of(root)
+    for side, kind in store.EYES.items():
+        if kind in parts and LIMITS_KEY in parts[kind]:
+            _drive_pose(root, parts[kind], side, tuple(parts[kind][LIMITS_KEY]))
 
 
 def rest_frames(root: bpy.types.Object) -> dict[str, tuple[Matrix, tuple[float, float, float]]]:
@@ -195,7 +231,7 @@ def target_position(root: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> V
     return store.part_of(root, store.GAZE).evaluated_get(depsgraph).matrix_world.translation.copy()
 
 
-def _drive_pose(root: bpy.types.Object, eye: bpy.types.Object, side: str, rig: EyeRig) -> None:
+def _drive_pose(root: bpy.types.Object, eye: bpy.types.Object, side: str, limits_deg: tuple[float, float, float]) -> None:
     modifier = store.display_modifier(root)
     carrier = modifier.id_data
 
@@ -209,7 +245,7 @@ def _drive_pose(root: bpy.types.Object, eye: bpy.types.Object, side: str, rig: E
     # Without a target nothing else gives back what the generated head motion turns (VOR); hand keys on the head carry the gaze along.
     head = store.part_of(root, store.HEAD)
     drift_yaw, drift_down = (property_variable(head, f"delta_rotation_euler[{axis}]") for axis in (2, 0))
-    sideways, up, down = rig.yaw_limit_deg, rig.up_limit_deg, rig.down_limit_deg
+    sideways, up, down = limits_deg
     drive_input("Yaw", f"clamp(degrees(eye) + hand + life * (made + {_NASAL[side] * DIP_SHARE:.4f} * dip)"
                        f" - (1 - look) * degrees(turn), {-sideways:g}, {sideways:g})",
                 eye=rotation_variable(eye, "ROT_Z", _ORDER), hand=control("gaze_yaw"), made=control("life_gaze_yaw"), dip=dip, life=life,

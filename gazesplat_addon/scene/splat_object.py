@@ -16,6 +16,7 @@ from ..rig.sidecar import PortraitRig
 from ..splat.arrays import Splats
 from ..splat.linear_refit import LinearRefit
 from ..splat.ply import BLOCK_ROWS
+from . import actions
 from .drivers import drive, scene_variable
 from .kept_rig import keep_rig
 from .material import disc_material, splat_material
@@ -61,19 +62,33 @@ def create_splat_object(name: str, splats: Splats, groups: np.ndarray | None = N
 def replace_splats(carrier: bpy.types.Object, splats: Splats, groups: np.ndarray | None, rig: PortraitRig | None,
                    refit: LinearRefit | None = None) -> None:
     """Give a carrier other splats and a new tree; the settings on its modifier stay."""
-    modifier = next(m for m in carrier.modifiers if m.type == "NODES" and m.node_group is not None and VERSION_KEY in m.node_group)
-    settings = {name: compat.get_modifier_input(modifier, name) for name in _KEPT_INPUTS}
-    old_mesh, old_tree = carrier.data, modifier.node_group
+    old_mesh = carrier.data
     carrier.data = create_carrier(old_mesh.name, splats, groups, refit)
     keep_rig(carrier.data, rig)
-    for curve in [c for c in carrier.animation_data.drivers if c.data_path.startswith(f'modifiers["{modifier.name}"]')]:
+    replace_tree(carrier, portrait_tree(carrier.name, splats.sh_degree, rig))
+    if old_mesh.users == 0:
+        bpy.data.meshes.remove(old_mesh)
+
+
+def replace_tree(carrier: bpy.types.Object, tree: bpy.types.NodeTree) -> None:
+    """Show a carrier by another tree; the artist's settings stay, and keys and drivers on them. The pose's are for the rig to write."""
+    modifier = next(m for m in carrier.modifiers if m.type == "NODES" and m.node_group is not None and VERSION_KEY in m.node_group)
+    settings = {name: compat.get_modifier_input(modifier, name) for name in _KEPT_INPUTS if compat.has_modifier_input(modifier, name)}
+    paths = {compat.modifier_input_path(modifier, name): name for name in settings}
+    bag = actions.channelbag(carrier)
+    kept = [(curve, paths[curve.data_path]) for curve in (*carrier.animation_data.drivers, *(bag.fcurves if bag is not None else ()))
+            if curve.data_path in paths]
+    for curve in [c for c in carrier.animation_data.drivers
+                  if c.data_path.startswith(f'modifiers["{modifier.name}"]') and c.data_path not in paths]:
         carrier.animation_data.drivers.remove(curve)
-    show_tree(modifier, portrait_tree(carrier.name, splats.sh_degree, rig))
+    old_tree = modifier.node_group
+    show_tree(modifier, tree)
     for name, value in settings.items():
         compat.set_modifier_input(modifier, name, value)
-    for block, blocks in ((old_mesh, bpy.data.meshes), (old_tree, bpy.data.node_groups)):
-        if block.users == 0:
-            blocks.remove(block)
+    for curve, name in kept:
+        curve.data_path = compat.modifier_input_path(modifier, name)
+    if old_tree.users == 0:
+        bpy.data.node_groups.remove(old_tree)
 
 
 def show_tree(modifier: bpy.types.NodesModifier, tree: bpy.types.NodeTree) -> None:

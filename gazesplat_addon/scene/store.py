@@ -18,7 +18,8 @@ ROOT_KEY = "gazesplat"
 PART_KEY = "gazesplat_part"
 COLLECTION_KEY = "gazesplat_collection"
 PLATE_OF_KEY = "gazesplat_plate_of"    # on a scene that renders the splats of another one, which it names
-FORMAT = 1
+# Of what a portrait is in a scene. 1: before 2026-11; 2: pose drivers know heavy lids and give back what the head's drift turns.
+FORMAT = 2
 
 SPLATS, HEAD, GAZE, CAMERA = "splats", "head", "gaze", "camera"
 EYES = {"left": "eye.L", "right": "eye.R"}
