@@ -18,9 +18,14 @@ VERSION_KEY = "gazesplat_version"
 
 def ensure_group(name: str, version: int, build: Callable[[Builder], None], *,
                  tree_type: str = "GeometryNodeTree") -> bpy.types.NodeTree:
-    """Return the local group ``name`` at exactly ``version``, built by ``build`` where the file has none."""
+    """Return the local group ``name`` at exactly ``version``, built by ``build`` where the file has none.
+
+    One that holds groups of another version inside is as old as they are.
+    """
+    from . import versions  # it knows every group, and every group's file imports this one
+
     for tree in bpy.data.node_groups:
-        if tree.library is None and tree.get(NAME_KEY) == name and tree.get(VERSION_KEY) == version:
+        if tree.library is None and tree.get(NAME_KEY) == name and tree.get(VERSION_KEY) == version and not versions.is_old(tree):
             return tree
     return new_group(name, version, build, tree_type=tree_type)
 

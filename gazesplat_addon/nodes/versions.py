@@ -20,6 +20,7 @@ from . import (
     lid_pose,
     lid_warps,
     portrait,
+    shader,
     view_discs,
 )
 from .library import NAME_KEY, VERSION_KEY
@@ -54,5 +55,5 @@ def groups_of(tree: bpy.types.NodeTree) -> Iterator[tuple[str, int]]:
 
 
 def is_old(tree: bpy.types.NodeTree) -> bool:
-    """Return whether a portrait's tree holds a group that is built differently now."""
+    """Return whether a portrait's tree is, or holds, a group that is built differently now."""
     return any(current_version(name) != version for name, version in groups_of(tree))
