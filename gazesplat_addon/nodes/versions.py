@@ -31,6 +31,7 @@ _BY_NAME = {
     "GazeSplat Pupil": dilate, "GazeSplat EWA Quads": ewa_quads, "GazeSplat Eye Pose": eye_pose, "GazeSplat Globe Pose": globe_pose,
     "GazeSplat Highlight Pose": globe_pose, "GazeSplat Globe Shading": globe_shading, "GazeSplat Harmonics": harmonics,
     "GazeSplat Lid Margins": lid_margins, "GazeSplat Upper": lid_pose, "GazeSplat Lower": lid_pose, "GazeSplat View Discs": view_discs,
+    "GazeSplat Shader": shader, "GazeSplat Disc Shader": shader,
 }
 
 

@@ -142,3 +142,10 @@ def test_the_table_of_versions_is_what_is_built(scene, degree):
     found = dict(groups_of(portrait_tree("Mara", degree, rig)))
     assert len(found) >= 12
     assert found == {name: current_version(name) for name in found}
+
+
+def test_two_portraits_share_their_groups(clean, gs, portrait_folder):
+    gs.load(portrait_folder, name="One")
+    groups = {tree.name for tree in bpy.data.node_groups}
+    gs.load(portrait_folder, name="Two")
+    assert {tree.name for tree in bpy.data.node_groups} - groups == {"GazeSplat Two.splats"}
