@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import importlib.util
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -335,18 +336,25 @@ def _audit(jobs: int) -> int:
     except Stop:
         say("Known faults of packages: not asked, the auditor could not be installed here.")
         return 0
-    command = [str(TOOLS.python), "-m", "pip_audit", "--no-deps", "--disable-pip", "--progress-spinner", "off", "--timeout", "20"]
+    command = [str(TOOLS.python), "-m", "pip_audit", "--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off",
+               "--timeout", "20"]
     try:
         done = subprocess.run([*command, *pinned], cwd=ROOT, capture_output=True, text=True, check=False, timeout=AUDIT_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         say(f"Known faults of packages: not asked, no answer in {AUDIT_TIMEOUT_S} s.")
         return 0
-    if done.returncode and "vulnerabilit" not in done.stderr:
+    try:
+        packages = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError):
         reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
         say(f"Known faults of packages: not asked, the list cannot be reached ({reason[:160]}).")
         return 0
-    say("Known faults of packages: " + (done.stdout.strip() or done.stderr.strip()))
-    return done.returncode
+    asked = [one for one in packages if "vulns" in one]
+    faults = [f"{one['name']} {one['version']}: {fault['id']}" for one in asked for fault in one["vulns"]]
+    say(f"Known faults of packages: {len(faults)} in the {len(asked)} that could be looked up; {len(packages) - len(asked)} could not.")
+    for fault in faults:
+        say(f"  {fault}")
+    return 1 if faults else 0
 
 
 def command_docs(arguments: argparse.Namespace) -> int:
