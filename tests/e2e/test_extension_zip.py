@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-TOP_LEVEL = {"__init__.py", "blender_manifest.toml", "LICENSE", "CHANGELOG.md", "README.md",
+TOP_LEVEL = {"__init__.py", "blender_manifest.toml", "LICENSE", "CHANGELOG.md", "README.md", "SECURITY.md",
              "gazesplat_addon", "operators", "panels", "backend"}
 NOTHING = {"types": [], "operators": [], "properties": [], "handlers": [], "preferences": []}
 
