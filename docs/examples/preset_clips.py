@@ -4,7 +4,7 @@
     python docs/examples/preset_clips.py --portrait FOLDER --out FOLDER [--seconds 10] [--size 384]
 
 The Python needs the ``bpy`` module, and the backend must be set up. Written to --out: <preset>.mp4, <preset>.txt (the motion
-check), presets.jpg (a row a preset: eight frames through a blink, six through a dart, four evenly over the clip).
+check), presets.jpg (a row a preset: eight frames through a blink; below, six through a dart and four evenly over the clip).
 """
 from __future__ import annotations
 
@@ -80,10 +80,13 @@ def telling_frames(portrait, scene: bpy.types.Scene) -> list[int]:
 
 
 def sheet(rows: list[list[Path]], box: tuple[int, int, int, int], path: Path) -> None:
-    """Write the eyes of every frame, a row a preset."""
+    """Write the eyes of every frame: a row a preset through its blink, and below, a row a preset through its dart and over the clip."""
     left, top, right, bottom = box
-    crops = [np.concatenate([demo_clip.read(frame)[top:bottom, left:right] for frame in row], axis=1) for row in rows]
-    demo_clip.write(np.concatenate(crops), path, quality=88)
+    blocks = [[np.concatenate([demo_clip.read(frame)[top:bottom, left:right] for frame in row[part]], axis=1) for row in rows]
+              for part in (slice(None, BLINK_FRAMES), slice(BLINK_FRAMES, None))]
+    width = max(block[0].shape[1] for block in blocks)
+    padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for block in blocks for row in block]
+    demo_clip.write(np.concatenate(padded), path, quality=80)
 
 
 def _arguments() -> argparse.Namespace:
