@@ -158,16 +158,20 @@ def shade_share(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> 
     They are shade between folds of skin, which a lid that comes down draws out.
     """
     middle = _middle(rig)
-    upper, _ = middle.posed(yaw_rad, pitch_rad, blink)
-    drop = (middle.upper_rest - upper) / np.maximum(middle.upper_rest - middle.lower_rest, LASH_LIFT_M)
-    return float(1.0 - smoothstep(0.0, 1.0, drop[0]))
+    opening = max(float(middle.upper_rest[0] - middle.lower_rest[0]), LASH_LIFT_M)
+    return float(1.0 - smoothstep(0.0, 1.0, _drop(rig, yaw_rad, pitch_rad, blink) / opening))
 
 
 def lash_rotation(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
     """Return the angle in radians by which the upper lid's edge has turned down, seen in mid-opening."""
+    return math.asin(min(max(_drop(rig, yaw_rad, pitch_rad, blink) / rig.lid_radius_m, -1.0), 1.0))
+
+
+@lru_cache(maxsize=8)
+def _drop(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
+    """Return how far the upper margin has come down in mid-opening, metres; both formulas above ask for it, in one pose."""
     middle = _middle(rig)
-    drop = (middle.upper_rest - middle.posed(yaw_rad, pitch_rad, blink)[0])[0] / rig.lid_radius_m
-    return float(np.arcsin(np.clip(drop, -1.0, 1.0)))
+    return float(middle.upper_rest[0] - middle.posed(yaw_rad, pitch_rad, blink)[0][0])
 
 
 @lru_cache(maxsize=64)

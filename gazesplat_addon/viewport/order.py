@@ -77,14 +77,26 @@ def _cells(keys: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Still:
+    """What no pose moves, in its order: keys (M,) and cells (M,) float32, farthest first. It outlives every pose of a view."""
+
+    keys: np.ndarray
+    cells: np.ndarray
+
+
+@dataclass(frozen=True)
 class Order:
-    """A drawing order and what it was made for."""
+    """A drawing order, farthest first, and what it was made for. The card puts both parts together (``glsl/merge.frag.glsl``)."""
 
     key: tuple[Hashable, Hashable, Hashable]   # view, poses, splats: an order of other splats must not be used
-    cells: np.ndarray        # (N,) float32, farthest first: they go into a texture
     eyes: Sequence[Mapping[str, Sequence[float]]]   # each portrait's pose
-    still_keys: np.ndarray   # of what no pose moves, sorted, for the next pose
-    still_cells: np.ndarray
+    still: Still
+    moving: np.ndarray       # (K, 2) float32: which place of the whole order each splat of the eyes takes, ascending, and its cell
+
+    @property
+    def count(self) -> int:
+        """How many splats are drawn."""
+        return len(self.still.cells) + len(self.moving)
 
 
 class Sorter:
@@ -129,7 +141,7 @@ class Sorter:
             self._postponed = key, time.monotonic()
             return self._latest
         if wait or self._latest is None or self._latest.key[2] != splats:
-            self._latest = _sorted(key, portraits, self._latest)
+            self._latest, self._running = _sorted(key, portraits, self._latest), None    # what is on its way would be older
         elif self._running is None:
             self._running = _thread.submit(_sorted, key, portraits, self._latest)
         return self._latest
@@ -142,12 +154,14 @@ class Sorter:
 
 
 def _sorted(key: tuple, portraits: Sequence[Placed], before: Order | None) -> Order:
-    """Return a new order. From one pose to the next only the eyes are sorted, and put among the others."""
+    """Return a new order. From one pose to the next only the eyes are sorted, and told their places among the others."""
     if before is not None and (before.key[0], before.key[2]) == (key[0], key[2]):
-        still, still_cells = before.still_keys, before.still_cells
+        still = before.still
     else:
-        still = np.sort(np.concatenate([one.still_keys() for one in portraits]))
-        still_cells = _cells(still)
-    moving = np.sort(np.concatenate([one.moving_keys() for one in portraits]))
-    cells = np.insert(still_cells, np.searchsorted(still, moving), _cells(moving))
-    return Order(key, cells, [dict(one.eyes) for one in portraits], still, still_cells)
+        keys = np.sort(np.concatenate([one.still_keys() for one in portraits]))
+        still = Still(keys, _cells(keys))
+    keys = np.sort(np.concatenate([one.moving_keys() for one in portraits]))
+    moving = np.empty((len(keys), 2), np.float32)
+    moving[:, 0] = np.searchsorted(still.keys, keys) + np.arange(len(keys))
+    moving[:, 1] = _cells(keys)
+    return Order(key, [dict(one.eyes) for one in portraits], still, moving)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draws portraits into textures of their own: pose and project every splat once, then blend quads far to near.
 
-Two kinds of draw calls: one a portrait that poses and projects (a fragment a splat), one for all quads.
+Two kinds of draw calls: one a portrait that poses and projects (a fragment a splat), one for all quads. A third, where the order is
+new, puts the eyes' splats among the others.
 Blending happens in the splats' own display values, which is what they were fitted in.
 """
 from __future__ import annotations
@@ -70,7 +71,10 @@ class Painter:
         self.blended: gpu.types.GPUTexture | None = None
         self.depth: gpu.types.GPUTexture | None = None
         self.projected: list[gpu.types.GPUTexture] = []
-        self._order: tuple[Order, gpu.types.GPUTexture] | None = None
+        self.order: gpu.types.GPUTexture | None = None       # cells, farthest first
+        self._sorted: tuple[Order, gpu.types.GPUTexture, gpu.types.GPUTexture] | None = None    # with both parts on the card
+        self._merged: Order | None = None
+        self._order_target: gpu.types.GPUFrameBuffer | None = None
         self._blocks: list[UniformBlock] = []
         self._blend_target: gpu.types.GPUFrameBuffer | None = None
         self._project_target: gpu.types.GPUFrameBuffer | None = None
@@ -82,8 +86,9 @@ class Painter:
         """
         firsts, rows = _cells(portraits)
         buffers = self.prepare(view, portraits, scene_linear=scene_linear, wait=wait)
+        self.merge()
         self._project(portraits, buffers, firsts, rows)
-        self._blend(view, len(self._order[0].cells), portraits[0].settings.get("alpha_cap", 0.99))
+        self._blend(view, self._merged.count, portraits[0].settings.get("alpha_cap", 0.99))
 
     def prepare(self, view: View, portraits: Sequence[Shown], *, scene_linear: bool = False,
                 wait: bool = False) -> list[gpu.types.GPUUniformBuf]:
@@ -94,13 +99,35 @@ class Painter:
         order = self.sorter.order(tuple(one.to_view.tobytes() for one in placed),
                                   tuple((side, tuple(pose)) for one in portraits for side, pose in one.eyes.items()),
                                   tuple(one.splats.serial for one in portraits), placed, wait=wait)
-        if self._order is None or self._order[0] is not order:
-            self._order = order, splat_texture(order.cells[:, None], "R32F")
+        if self._sorted is None or self._sorted[0] is not order:
+            kept = self._sorted is not None and self._sorted[0].still is order.still
+            still = self._sorted[1] if kept else splat_texture(order.still.cells[:, None], "R32F")
+            self._sorted = order, still, splat_texture(order.moving, "RG32F")
         while len(self._blocks) < len(portraits):
             self._blocks.append(UniformBlock())
         return [block.write(portrait_uniforms(one.splats.rigs, one.eyes, one.to_world, view, first_cell=first, count=one.splats.count,
                                               coefficients=one.splats.coefficients, scene_linear=scene_linear, settings=one.settings))
                 for one, first, block in zip(portraits, firsts, self._blocks, strict=False)]
+
+    def merge(self) -> None:
+        """Write the newest order's cells into ``order``, unless they are there."""
+        order, still, moving = self._sorted
+        if self._merged is order:
+            return
+        rows = rows_of(order.count)
+        if self.order is None or self.order.height != rows:
+            self.order = gpu.types.GPUTexture((COLUMNS, rows), format="R32F")
+            self._order_target = gpu.types.GPUFrameBuffer(color_slots=[self.order])
+        shader = shaders.merge_shader()
+        gpu.state.blend_set("NONE")
+        gpu.state.depth_test_set("NONE")
+        with self._order_target.bind():
+            shader.bind()
+            shader.uniform_sampler("still", still)
+            shader.uniform_sampler("moving", moving)
+            shader.uniform_int("counts", (max(len(order.still.cells), 1), len(order.moving)))
+            draw(screen_triangle(shader), shader)
+        self._merged = order
 
     def _project(self, portraits: Sequence[Shown], buffers: Sequence[gpu.types.GPUUniformBuf], firsts: Sequence[int], rows: int) -> None:
         if not self.projected or self.projected[0].height < rows:
@@ -130,7 +157,7 @@ class Painter:
             self._blend_target.clear(color=(0.0, 0.0, 0.0, 0.0))
             gpu.state.blend_set("ALPHA_PREMULT")
             shader.bind()
-            shader.uniform_sampler("order", self._order[1])
+            shader.uniform_sampler("order", self.order)
             for name, texture in zip(("placed_tex", "axes_tex", "painted_tex"), self.projected, strict=True):
                 shader.uniform_sampler(name, texture)
             shader.uniform_float("picture", (view.width, view.height, alpha_cap, 0.0))

@@ -53,6 +53,17 @@ def project_shader() -> gpu.types.GPUShader:
 
 
 @cache
+def merge_shader() -> gpu.types.GPUShader:
+    """Return the shader that puts the eyes' splats among the others: two textures in, cells in drawing order out."""
+    info = _info(vertex=_source("screen.vert.glsl"), fragment=_source("merge.frag.glsl"))
+    info.sampler(0, "FLOAT_2D", "still")
+    info.sampler(1, "FLOAT_2D", "moving")
+    info.push_constant("IVEC2", "counts")
+    info.fragment_out(0, "FLOAT", "cell")
+    return gpu.shader.create_from_info(info)
+
+
+@cache
 def quads_shader() -> gpu.types.GPUShader:
     """Return the shader that blends the projected splats in their order."""
     info = _info(vertex=_source("quads.vert.glsl"), fragment=_source("quads.frag.glsl"))
@@ -85,7 +96,7 @@ def composite_shader() -> gpu.types.GPUShader:
 
 def forget() -> None:
     """Let go of all shaders."""
-    for shader in (project_shader, quads_shader, composite_shader):
+    for shader in (project_shader, merge_shader, quads_shader, composite_shader):
         shader.cache_clear()
 
 

@@ -5,17 +5,24 @@ All that a change of gaze, blink, head or view needs is in these few hundred flo
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from ..rig import lids
-from ..rig.globe import PUPIL_LIMIT_SHARE, globe_transform
+from ..rig.globe import globe_transform, pupil_now
 from ..rig.parts import SIDES
 from ..rig.sidecar import CURVE_TERMS, SHADE_TERMS, EyeRig
 
-EYE_FLOATS = 3 * 16 + 6 * 4 + 4 * (CURVE_TERMS + SHADE_TERMS)
+# Where the fields of an Eye lie among its floats.
+FRAME, GAZE, TURN = (slice(k, k + 16) for k in (0, 16, 32))
+CORNERS, RADII, REACH, MARGIN_POSE, LASH, HIGHLIGHT = (slice(k, k + 4) for k in range(48, 72, 4))
+CURVES = slice(72, 72 + 4 * CURVE_TERMS)
+SHADE = slice(CURVES.stop, CURVES.stop + 4 * SHADE_TERMS)
+EYE_FLOATS = SHADE.stop
 
 
 @dataclass(frozen=True)
@@ -37,28 +44,35 @@ def eye_uniforms(rig: EyeRig | None, pose: Sequence[float]) -> np.ndarray:
     """Return the floats of one eye; pose = (yaw_deg, pitch_deg, blink, pupil). No rig: an eye without radius, which poses nothing."""
     if rig is None:
         return np.zeros(EYE_FLOATS, np.float32)
-    yaw, pitch, blink = np.radians(pose[0]), np.radians(pose[1]), float(np.clip(pose[2], 0.0, 1.0))
+    yaw, pitch, blink = math.radians(pose[0]), math.radians(pose[1]), min(max(float(pose[2]), 0.0), 1.0)
     turn = globe_transform(rig, yaw, pitch)
-    iris_now = (turn @ np.append(rig.iris_centre_m, 1.0))[:3]
-    width = rig.outer_x_m - rig.inner_x_m
-    travel = rig.lever_pitch_m * np.sin(pitch)
+    travel = rig.lever_pitch_m * math.sin(pitch)
     upper, lower = ((rig.follow_upper_up, rig.follow_lower_up) if pitch > 0 else (rig.follow_upper_down, rig.follow_lower_down))
-    pupil = min(rig.pupil_radius_m * max(float(pose[3]), 0.05), PUPIL_LIMIT_SHARE * rig.iris_radius_m)
-    rows = [
-        (rig.inner_x_m, rig.outer_x_m, rig.corner_y_m, width),
-        (rig.iris_radius_m, rig.pupil_radius_m, pupil, rig.lid_radius_m),
-        (rig.upper_reach_m, rig.lower_reach_m, rig.overlap, rig.zip_share),
-        (rig.carry * rig.lever_yaw_m * np.sin(yaw) / width, upper * travel, lower * travel, blink),
-        (np.radians(rig.lash_angle_deg), lids.lash_rotation(rig, yaw, pitch, blink), lids.shade_share(rig, yaw, pitch, blink), 0.0),
-        (*(rig.highlight_share * (iris_now - rig.iris_centre_m)), 0.0),
-    ]
-    curves, shade = np.zeros((CURVE_TERMS, 4)), np.zeros((SHADE_TERMS, 4))
+    values = _at_rest(rig).copy()
+    values[TURN] = turn.T.ravel()      # matrices go column by column
+    values[RADII.start + 2] = pupil_now(rig, float(pose[3]))
+    carried = rig.carry * rig.lever_yaw_m * math.sin(yaw) / (rig.outer_x_m - rig.inner_x_m)
+    values[MARGIN_POSE] = carried, upper * travel, lower * travel, blink
+    lash_turn, shade_left = lids.lash_rotation(rig, yaw, pitch, blink), lids.shade_share(rig, yaw, pitch, blink)
+    values[LASH] = math.radians(rig.lash_angle_deg), lash_turn, shade_left, 0.0
+    iris = np.asarray(rig.iris_centre_m)
+    values[HIGHLIGHT][:3] = rig.highlight_share * (turn[:3, :3] @ iris + turn[:3, 3] - iris)
+    return values
+
+
+@lru_cache(maxsize=64)
+def _at_rest(rig: EyeRig) -> np.ndarray:
+    """Return the floats of one eye that no pose changes, zeros among them where one does."""
+    values = np.zeros(EYE_FLOATS, np.float32)
+    values[FRAME], values[GAZE] = (_frame(*frame).T.ravel() for frame in ((rig.frame, rig.centre_m), (rig.gaze_frame(), rig.iris_centre_m)))
+    values[CORNERS] = rig.inner_x_m, rig.outer_x_m, rig.corner_y_m, rig.outer_x_m - rig.inner_x_m
+    values[RADII] = rig.iris_radius_m, rig.pupil_radius_m, 0.0, rig.lid_radius_m
+    values[REACH] = rig.upper_reach_m, rig.lower_reach_m, rig.overlap, rig.zip_share
+    curves, shade = values[CURVES].reshape(CURVE_TERMS, 4), values[SHADE].reshape(SHADE_TERMS, 4)
     for k, terms in enumerate((rig.upper_m, rig.lower_m, rig.closing_m)):
         curves[:len(terms), k] = terms
     shade[:, :3] = rig.shade
-    matrices = (_frame(rig.frame, rig.centre_m), _frame(rig.gaze_frame(), rig.iris_centre_m), turn)
-    # Matrices go column by column.
-    return np.concatenate([*(m.T.ravel() for m in matrices), np.ravel(rows), curves.ravel(), shade.ravel()]).astype(np.float32)
+    return values
 
 
 def portrait_uniforms(rigs: Mapping[str, EyeRig], eyes: Mapping[str, Sequence[float]], to_world: np.ndarray, view: View, *,

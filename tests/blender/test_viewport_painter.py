@@ -124,6 +124,22 @@ def test_portraits_that_overlap_are_sorted_together(painter_room):
     assert psnr_db(pixels(painter.blended), reference.render(both, seen_by, SETTINGS).rgb) > 80.0
 
 
+@pytest.mark.parametrize("part", ["all", "head", "eyes"])
+def test_order_on_the_card_is_a_stable_sort(painter_room, part):
+    splats, groups, rig = synthetic_portrait(head_count=3000)
+    kept = {"all": groups >= 0, "head": groups == 0, "eyes": groups > 0}[part]
+    arrays = {name: values[kept] for name, values in arrays_of(splats, groups).items()}
+    view, painter, held = view_of(camera()), painter_room.Painter(), painter_room.HeldSplats(arrays, rig.eyes)
+    turned = {side: (-25.0, 10.0, 1.0, 0.6) for side in EYES}
+    for eyes in (AWAKE, EYES, turned):       # the second and the third are merged with what did not move
+        painter.paint(view, [painter_room.Shown(held, WORLD, eyes, {})], wait=True)
+        pose = Pose({side: EyePose(*values) for side, values in eyes.items()})
+        means, to_view = pose_splats(splats, groups, rig, pose).means[kept], view.from_world @ WORLD
+        depths = means @ -to_view[2, :3].astype(np.float32) - np.float32(to_view[2, 3])
+        cells = pixels(painter.order, 1)[::-1].reshape(-1)[:held.count]
+        np.testing.assert_array_equal(cells, np.argsort(depths, kind="stable")[::-1])
+
+
 def test_gaze_change_sends_no_splat(painter_room):
     from gazesplat.gazesplat_addon.viewport.traffic import traffic
 
@@ -137,9 +153,10 @@ def test_gaze_change_sends_no_splat(painter_room):
     before = traffic.copy()
     painter.paint(view, [painter_room.Shown(held, WORLD, EYES, {})], wait=True)
     gaze = traffic.since(before)
-    assert gaze.draw_calls == 2                                    # pose and project, blend
+    assert gaze.draw_calls == 3                                    # a new order, pose and project, blend
     assert gaze.uniform_bytes < 2048
-    assert len(splats) * 4 <= gaze.texture_bytes <= (len(splats) + 1024) * 4    # the order, and nothing else
+    eyes = np.count_nonzero(groups)
+    assert eyes * 8 <= gaze.texture_bytes <= (eyes + 1024) * 8     # where the eyes' splats stand in the order, and nothing else
     before = traffic.copy()
     painter.paint(view, [painter_room.Shown(held, WORLD, EYES, {})], wait=True)
     still = traffic.since(before)

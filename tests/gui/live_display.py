@@ -77,7 +77,8 @@ def steps() -> Iterator[float]:
     portrait.root["blink_left"] = BLINK_LEFT
     portrait.root.update_tag()
     yield from _shown("solid")
-    report["gaze_texture_bytes"], report["splats"] = traffic.since(before).texture_bytes, sum(len(m.vertices) for m in bpy.data.meshes)
+    report["gaze_texture_bytes"] = traffic.since(before).texture_bytes
+    report["eye_splats"] = sum(len(held.sortable.moving) for held in display.portraits._held.values())
     for mode in ("MATERIAL", "WIREFRAME"):
         space.shading.type = mode
         yield from _shown(mode.lower())

@@ -71,10 +71,10 @@ def test_viewport_shows_the_reference(seen):
     assert at_rest.max() > 0.2     # the pose is seen
 
 
-def test_gaze_change_sends_at_most_the_order(seen):
+def test_gaze_change_sends_at_most_the_order_of_the_eyes(seen):
     _, _, report = seen
-    # An order and its padding; a blink that is seen half way may be sorted twice.
-    assert report["gaze_texture_bytes"] <= 3 * 4 * (report["splats"] + 1024)
+    # Where the eyes' splats stand in the order, and padding; a blink that is seen half way may be sorted twice.
+    assert report["gaze_texture_bytes"] <= 3 * 8 * (report["eye_splats"] + 1024)
 
 
 def test_nothing_is_drawn_when_switched_off_or_disabled(seen):
