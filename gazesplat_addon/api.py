@@ -17,7 +17,7 @@ from ..backend.contract import consent as _consent
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.inputs import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from ..backend.contract.job import QUALITIES
-from . import backend_setup, backend_status, live_jobs, reconstruction
+from . import backend_setup, backend_status, known_jobs, live_jobs, reconstruction
 from .backend_setup import BackendSetup
 from .export import Exported
 from .farm import check as _farm_check
@@ -77,11 +77,7 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
                                queue=queue and not wait)
     if not wait:
         return job
-    try:
-        job.wait(tell=print)
-    except KeyboardInterrupt:
-        job.cancel()
-        job.wait()
+    job.wait_and_tell()
     return job.result(name=name, scene=scene)
 
 
@@ -113,8 +109,8 @@ def portraits(scene: bpy.types.Scene | None = None) -> list[Portrait]:
 # ---------------------------------------------------------------- jobs
 
 def jobs() -> list[Reconstruction]:
-    """Return every reconstruction in the jobs folder, oldest first, also those of earlier sessions."""
-    return reconstruction.known()
+    """Return every job in the jobs folder, oldest first, also those of earlier sessions."""
+    return known_jobs.known()
 
 
 def job(job_id: str) -> Reconstruction:
@@ -173,10 +169,7 @@ def setup_backend(*, video: bool = False, python: str | Path | None = None, whee
     setup = backend_setup.start(video=video, python=_path(python), wheel_folder=_path(wheel_folder), repair=repair)
     if not wait:
         return setup
-    try:
-        setup.wait(tell=print)
-    except KeyboardInterrupt:
-        setup.cancel()
+    setup.wait_and_tell()
     return setup.result()
 
 

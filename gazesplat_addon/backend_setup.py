@@ -19,10 +19,10 @@ from ..backend.contract import machine
 from ..backend.contract.environment import PORTRAITS, READY, SETS, SETUP, PackageSet
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.refusals import explain_os_error
-from . import backend_status, engine, preferences, reconstruction
+from . import backend_status, engine, known_jobs, preferences
 from .jobs import environment, registry
 from .jobs.folder import create_job
-from .jobs.state import CANCELLED, DONE, RUNNING, Job
+from .jobs.state import DONE, RUNNING, Job
 from .reconstruction import Reconstruction
 
 NAME = "Backend set-up"
@@ -55,13 +55,7 @@ class BackendSetup(Reconstruction):
         Raises GazeSplatError: what went wrong, ``cancelled``, or ``not-finished`` when the time is up.
         """
         self.wait(timeout_s=timeout_s)
-        if self.error is not None:
-            raise self.error
-        if self.state == CANCELLED:
-            raise GazeSplatError("cancelled", "The set-up of the backend was cancelled.", "Start it again: it goes on where it was.")
-        if self.state != DONE:
-            raise GazeSplatError("not-finished", f"The set-up of the backend is {self.state} ({self.progress:.0%}).",
-                                 "Wait for it: job.wait().")
+        self.require_done()
         return contract.python_of_venv(folder())
 
 
@@ -156,9 +150,9 @@ def remove() -> bool:
 
 def refuse_while_busy() -> None:
     """Raise ``backend-busy`` while a job works with the environment."""
-    busy = [one for one in reconstruction.known() if one.state == RUNNING]
+    busy = [one for one in known_jobs.known() if one.state == RUNNING]
     if busy:
-        raise GazeSplatError("backend-busy", f"{busy[0].photo_name} is being reconstructed with this backend.",
+        raise GazeSplatError("backend-busy", f"{busy[0].photo_name} is being made with this backend.",
                              "Wait for it, or cancel it.")
 
 

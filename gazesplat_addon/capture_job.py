@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import bpy
 import numpy as np
 
 from ..backend.contract import result
 from ..backend.contract.errors import GazeSplatError
-from . import motion, preferences
+from . import motion
 from .gaze import capture
 from .gaze.capture import Acting, Readings
 from .gaze.schedule import Take
-from .jobs import environment, registry
-from .jobs.folder import create_job
-from .jobs.state import CANCELLED, DONE, Job
 from .portrait import Portrait
-from .reconstruction import Reconstruction
+from .portrait_job import PortraitJob
 from .scene import actions, layers
 
 CAPTURED_LAYERS = ("gaze", "blinks", "head")
@@ -37,47 +33,22 @@ class Captured:
     keys: int
 
 
-class CaptureJob(Reconstruction):
-    """One capture; the panel shows it as it shows a reconstruction. Its "result" is the portrait, with the performance as keys."""
+class CaptureJob(PortraitJob):
+    """One capture: the performance becomes keys of the portrait."""
 
-    def __init__(self, job: Job, portrait: Portrait, settings: dict) -> None:
-        super().__init__(job)
-        self._actor = portrait
-        self._settings = settings
-        self._captured: Captured | None = None
-
-    @property
-    def photo_name(self) -> str:
-        """What the panel calls it."""
-        return f"{self._actor.name}: performance" if self._actor.alive else "Performance"
-
-    @property
-    def imported(self) -> bool:
-        """True once the keys are made."""
-        return self._captured is not None
+    kind, label = result.CAPTURE, "performance"
 
     @property
     def captured(self) -> Captured | None:
         """What was captured; None until ``result()``."""
-        return self._captured
+        return self._outcome
 
-    def import_result(self, *, name: str | None = None, scene: bpy.types.Scene | None = None) -> Portrait:
-        """Write the performance as keys and return the portrait; the job's folder goes. Raises like ``result``."""
-        if self._captured is not None:
-            return self._actor
-        if self.state == CANCELLED:
-            raise GazeSplatError("cancelled", f"The capture for {self._actor.name} was cancelled.", "Start it again when you like.")
-        if self.state != DONE:
-            raise self.error or GazeSplatError("not-finished", f"The capture for {self._actor.name} is {self.state}.",
-                                               "Start it again, or wait for it: job.wait().")
-        readings = load_readings(self._job.result_folder / result.READINGS)
-        self._captured = perform(self._actor, readings, **self._settings)
-        registry.remove(self._job)
-        return self._actor
+    def _bring_in(self, portrait: Portrait, made: Path, **settings: object) -> Captured:
+        return perform(portrait, load_readings(made / result.READINGS), **settings)
 
 
 def capture_gaze(portrait: Portrait, clip: Path, *, start: float | None, head_share: float, contact_s: float | None,
-                 only: tuple[str, ...], wait: bool) -> Captured | CaptureJob:
+                 only: tuple[str, ...], wait: bool, queue: bool) -> Captured | CaptureJob:
     """Start reading a clip, and wait for it where asked to; see ``Life.capture_gaze``."""
     unknown = sorted(set(only) - set(CAPTURED_LAYERS))
     if unknown or not only:
@@ -85,22 +56,10 @@ def capture_gaze(portrait: Portrait, clip: Path, *, start: float | None, head_sh
                              f"Choose among {', '.join(CAPTURED_LAYERS)}.")
     Portrait.check("head_share", head_share, 0.0, 3.0)
     portrait.require_parts()
-    python = environment.find_backend_python(preferences.backend_places())
-    folder = create_job(preferences.jobs_folder(), result.CAPTURE, clip, versions={"blender": bpy.app.version_string})
-    scene = portrait.scene
-    settings = {"start": float(scene.frame_start if start is None else start), "head_share": head_share, "contact_s": contact_s,
+    settings = {"start": float(portrait.scene.frame_start if start is None else start), "head_share": head_share, "contact_s": contact_s,
                 "only": only}
-    job = CaptureJob(Job(folder), portrait, settings)
-    job.start(python)
-    if not wait:
-        return job
-    try:
-        job.wait(tell=print)
-    except KeyboardInterrupt:
-        job.cancel()
-        job.wait()
-    job.result()
-    return job.captured
+    job = CaptureJob.create(portrait, clip, wait=wait, queue=queue, settings=settings)
+    return job.captured if wait else job
 
 
 def perform(portrait: Portrait, readings: Readings, *, start: float, head_share: float, contact_s: float | None,

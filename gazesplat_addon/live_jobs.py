@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import bpy
 
-from . import backend_setup, reconstruction
+from . import backend_setup, known_jobs, reconstruction
 from .reconstruction import Reconstruction
 
 POLL_EVERY_S = 0.25
@@ -91,7 +91,7 @@ def _is_settled(job: Reconstruction) -> bool:
 
 def _find_again() -> None:
     try:
-        found = [*reconstruction.known(), *backend_setup.known()]
+        found = [*known_jobs.known(), *backend_setup.known()]
     except OSError as error:
         _log.warning("the jobs folder cannot be read: %s", error)
         return

@@ -47,12 +47,13 @@ class Correction:
         """True while lids and irises are drawn over the photo."""
         return eye_guides.shown(self.root)
 
-    def rebuild_eyes(self, marks: Mapping | None = None, *, wait: bool = True) -> Portrait | EyeRebuildJob:
+    def rebuild_eyes(self, marks: Mapping | None = None, *, wait: bool = True, queue: bool = False) -> Portrait | EyeRebuildJob:
         """Build the eyes again as drawn, in the backend; animation and place stay. Takes seconds.
 
         marks  as ``eye_marks`` gives them, any part of them; None takes what is drawn
         wait   True prints the progress, waits and returns the portrait; False returns at once a job with
                ``.state .progress .poll() .cancel() .result()``
+        queue  with wait=False: let it wait in the panel until the jobs before it are done
 
         Raises GazeSplatError: ``no-guides``, ``no-scan``, ``no-backend``, and for marks that are no eye ``eye-points-order``,
         ``lids-apart``, ``lids-crossed``, ``iris-size``, ``iris-outside``, ``bad-eye-marks``.
@@ -60,4 +61,4 @@ class Correction:
         from . import eye_rebuild_job  # a job brings its result in as a portrait: that module imports this one
 
         self._require_rig()
-        return eye_rebuild_job.rebuild(self, marks, wait=wait)
+        return eye_rebuild_job.rebuild(self, marks, wait=wait, queue=queue)

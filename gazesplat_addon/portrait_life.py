@@ -97,7 +97,8 @@ class Life:
         return events.clear(self.require_parts(), self.scene)
 
     def capture_gaze(self, clip: str | Path, *, start: float | None = None, head_share: float = 1.0, contact_s: float | None = None,
-                     layers: Sequence[str] = ("gaze", "blinks", "head"), wait: bool = True) -> Captured | CaptureJob:
+                     layers: Sequence[str] = ("gaze", "blinks", "head"), wait: bool = True,
+                     queue: bool = False) -> Captured | CaptureJob:
         """Let the portrait act what somebody acts in a clip: their gaze, blinks and head as keys in the same layers.
 
         clip        a video of one face from the front; anyone's. It is read in the backend
@@ -106,10 +107,11 @@ class Life:
         contact_s   a moment of the clip, in seconds, at which the actor looks into the lens; default: found by itself
         layers      which of gaze, blinks and head to take over
         wait        True waits and returns what was captured, False returns a job with ``.progress .poll() .cancel() .result()``
+        queue       with wait=False: let it wait in the panel until the jobs before it are done
         """
         from .capture_job import capture_gaze
         return capture_gaze(self, Path(bpy.path.abspath(str(clip))), start=start, head_share=head_share, contact_s=contact_s,
-                            only=tuple(layers), wait=wait)
+                            only=tuple(layers), wait=wait, queue=queue)
 
     def live_follow(self, *, seed: int = 0, preset: str = "listening", attention: float = 0.85) -> LiveFollow:
         """Return a session in which the eyes follow a point that you give as time passes, and which can be kept as keys.

@@ -51,7 +51,8 @@ class Rendering:
         """
         return farm_check.check(self.scene, roots=[self.root], fix=fix)
 
-    def refit_linear(self, *, wait: bool = True, quality: str = "high") -> dict[str, dict[str, float]] | LinearRefitJob:
+    def refit_linear(self, *, wait: bool = True, queue: bool = False,
+                     quality: str = "high") -> dict[str, dict[str, float]] | LinearRefitJob:
         """Fit a second set of colours with which scene-linear blending gives the exact picture, in the backend.
 
         They lie beside the portrait's files (``portrait.linear.npz``) and show in the colour mode "scene-linear"; a
@@ -59,10 +60,11 @@ class Rendering:
 
         wait     True prints the progress, waits and returns figures: {"before": {"psnr_db", "bias_percent", ...}, "after": ...};
                  False returns at once a job with ``.state .progress .poll() .cancel() .result()``
+        queue    with wait=False: let it wait in the panel until the jobs before it are done
         quality  "draft", "standard" or "high"
 
         Raises GazeSplatError: ``no-backend``, ``no-file``, ``no-permission``, and what the backend says.
         """
         from . import linear_refit_job  # a job brings its result in as a portrait: that module imports this one
 
-        return linear_refit_job.refit(self, wait=wait, quality=quality)
+        return linear_refit_job.refit(self, wait=wait, queue=queue, quality=quality)

@@ -14,7 +14,6 @@ import bpy
 from ..backend.contract import paths
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.inputs import kind_of
-from ..backend.contract.result import CAPTURE, EYES, REFIT
 from . import preferences
 from .jobs import environment, registry
 from .jobs.folder import create_job
@@ -149,6 +148,14 @@ class Reconstruction:
                 return self.state
             time.sleep(POLL_INTERVAL_S)
 
+    def wait_and_tell(self) -> None:
+        """Wait as a console does: every news is a line, and Ctrl-C cancels the job."""
+        try:
+            self.wait(tell=print)
+        except KeyboardInterrupt:
+            self.cancel()
+            self.wait()
+
     def result(self, *, timeout_s: float = float("inf"), name: str | None = None, scene: bpy.types.Scene | None = None) -> Portrait:
         """Wait for the portrait, bring it into the scene and return it; a second call returns the same one.
 
@@ -162,16 +169,19 @@ class Reconstruction:
 
     def import_result(self, *, name: str | None = None, scene: bpy.types.Scene | None = None) -> Portrait:
         """Bring a finished portrait into the scene, once more on every call; raises like ``result``."""
-        if self.error is not None:
-            raise self.error
-        if self.state == CANCELLED:
-            raise GazeSplatError("cancelled", f"The reconstruction of {self.photo_name} was cancelled.", "Start it again when you like.")
-        if self.state != DONE:
-            raise GazeSplatError("not-finished", f"The reconstruction of {self.photo_name} is {self.state} ({self.progress:.0%}).",
-                                 "Wait for it: job.wait().")
+        self.require_done()
         portrait = Portrait.load(self._job.result_folder, name=name or self.photo_name, scene=scene)
         registry.mark_imported(self._job)
         return portrait
+
+    def require_done(self) -> None:
+        """Raise GazeSplatError unless it has succeeded: what it failed with, ``cancelled``, or ``not-finished``."""
+        if self.error is not None:
+            raise self.error
+        if self.state == CANCELLED:
+            raise GazeSplatError("cancelled", f"{self.photo_name} was cancelled.", "Start it again when you like.")
+        if self.state != DONE:
+            raise GazeSplatError("not-finished", f"{self.photo_name} is {self.state} ({self.progress:.0%}).", "Wait for it: job.wait().")
 
     def remove(self) -> None:
         """Delete the job's folder, the portrait's files in it too; GazeSplatError ``job-running`` while it runs."""
@@ -215,8 +225,3 @@ def start(photo: Path, *, kind: str | None = None, quality: str, device: str = "
     if not queue:
         reconstruction.start(python)
     return reconstruction
-
-
-def known() -> list[Reconstruction]:
-    """Return every reconstruction in the jobs folder, oldest first, whoever started it."""
-    return [Reconstruction(job) for job in registry.list_jobs(preferences.jobs_folder()) if job.spec.kind not in (REFIT, CAPTURE, EYES)]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import bpy
 
-from ..gazesplat_addon import api
 from .base import PortraitVerb, chosen_portrait
-from .reconstruct import import_into_open_file
+from .reconstruct import started
 
 
 class GAZESPLAT_OT_capture_gaze(PortraitVerb, bpy.types.Operator):
@@ -29,6 +28,6 @@ class GAZESPLAT_OT_capture_gaze(PortraitVerb, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def run(self, context: bpy.types.Context) -> str:
-        job = chosen_portrait(context).capture_gaze(self.filepath, start=self.start, head_share=self.head_share, wait=False)
-        api.show_progress(job, when_done=import_into_open_file)
-        return f"Reading the performance for {chosen_portrait(context).name}"
+        job = chosen_portrait(context).capture_gaze(self.filepath, start=self.start, head_share=self.head_share, wait=False,
+                                                        queue=True)
+        return started(job)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import bpy
 
-from ..gazesplat_addon import api
 from .base import PortraitVerb, chosen_portrait
-from .reconstruct import import_into_open_file
+from .reconstruct import started
 
 
 class GAZESPLAT_OT_rebuild_eyes(PortraitVerb, bpy.types.Operator):
@@ -19,6 +18,5 @@ class GAZESPLAT_OT_rebuild_eyes(PortraitVerb, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> str:
         if context.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
-        job = chosen_portrait(context).rebuild_eyes(wait=False)
-        api.show_progress(job, when_done=import_into_open_file)
-        return f"Building {job.photo_name}"
+        job = chosen_portrait(context).rebuild_eyes(wait=False, queue=True)
+        return started(job)

@@ -48,8 +48,13 @@ class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> str:
         job = api.reconstruct(self.filepath, wait=False, queue=True, quality=self.quality, seed=self.seed, person=self.person,
                               consent=self.consent)
-        api.show_progress(job, when_done=import_into_open_file)
-        return f"Waiting for its turn: {job.photo_name}" if job.queued else f"Reconstructing {job.photo_name}"
+        return started(job)
+
+
+def started(job: api.Reconstruction) -> str:
+    """Show a job that was queued in the panel, import what it makes once it is done, and return what to tell the artist."""
+    api.show_progress(job, when_done=import_into_open_file)
+    return f"{job.photo_name} {'waits for its turn' if job.queued else 'is being made'}: the panel shows the progress"
 
 
 def import_into_open_file(job_id: str) -> None:

@@ -6,7 +6,7 @@ import bpy
 
 from ..gazesplat_addon import api
 from .base import PortraitVerb, chosen_portrait
-from .reconstruct import import_into_open_file
+from .reconstruct import started
 
 
 class GAZESPLAT_OT_refit_linear(PortraitVerb, bpy.types.Operator):
@@ -19,6 +19,5 @@ class GAZESPLAT_OT_refit_linear(PortraitVerb, bpy.types.Operator):
     quality: bpy.props.EnumProperty(name="Quality", items=api.QUALITY_ITEMS, default="high", description="How long it takes")
 
     def run(self, context: bpy.types.Context) -> str:
-        job = chosen_portrait(context).refit_linear(wait=False, quality=self.quality)
-        api.show_progress(job, when_done=import_into_open_file)
-        return f"Refitting {job.photo_name}"
+        job = chosen_portrait(context).refit_linear(wait=False, queue=True, quality=self.quality)
+        return started(job)

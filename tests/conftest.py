@@ -66,10 +66,8 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope="session")
-def gs() -> Iterator[ModuleType]:
-    """The extension, installed in an empty profile and enabled: what an artist imports in the console."""
-    pytest.importorskip("bpy", reason="needs the bpy module")
+def enabled_extension() -> ModuleType:
+    """Install the checkout in the empty profile, by a link, and enable it; return what an artist imports in the console."""
     import addon_utils
 
     extensions = _PROFILE / "extensions" / "user_default"
@@ -77,7 +75,16 @@ def gs() -> Iterator[ModuleType]:
     (extensions / "gazesplat").symlink_to(ROOT, target_is_directory=True)
     if addon_utils.enable(EXTENSION, default_set=True) is None:
         pytest.fail("the extension could not be enabled: the traceback is above", pytrace=False)
-    yield importlib.import_module(EXTENSION)
+    return importlib.import_module(EXTENSION)
+
+
+@pytest.fixture(scope="session")
+def gs() -> Iterator[ModuleType]:
+    """The extension, installed in an empty profile and enabled: what an artist imports in the console."""
+    pytest.importorskip("bpy", reason="needs the bpy module")
+    import addon_utils
+
+    yield enabled_extension()
     addon_utils.disable(EXTENSION, default_set=True)
 
 

@@ -41,7 +41,7 @@ def imagined_file(clean, room, monkeypatch, tmp_path):
         photo, kind="dummy", options={"portrait": str(made), "story": [{"do": "stage", "name": "look"}]}, **asked))
     # The dummy makes whole portraits only; tests/blender/test_linear_refit_api.py runs the true refit.
     monkeypatch.setattr(room("gazesplat_addon.linear_refit_job"), "refit",
-                        lambda portrait, *, wait, quality: {when: {"psnr_db": 40.0} for when in ("before", "after")})
+                        lambda portrait, *, wait, queue, quality: {when: {"psnr_db": 40.0} for when in ("before", "after")})
     yield tmp_path
     shutil.rmtree(tmp_path / "jobs", ignore_errors=True)
 

@@ -2,6 +2,7 @@
 """What makes the extension feel at home: jobs that wait for their turn, pictures and times in the panel, menus, assets."""
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -81,6 +82,54 @@ def test_one_of_two_blenders_gets_the_job(room, queue, gs):
     finish(room, first, second)
     assert second.error.code == "job-already-run"
     assert other.wait(60.0) == "done"
+
+
+def drawn_words(room):
+    from tests.blender.test_operators_panels import Layout, context_for
+    layout = Layout()
+    room("panels.job_list").draw_jobs(layout, context_for(), room("gazesplat_addon.live_jobs").watched())
+    return layout.words
+
+
+def write_refit(room, portrait, result):
+    """What the backend leaves: here, the colours that the splats have already."""
+    splats = room("gazesplat_addon.splat.ply").read_ply(portrait.folder / "portrait.ply")
+    refit = room("gazesplat_addon.splat.linear_refit")
+    result.mkdir()
+    refit.save_refit(result / "portrait.linear.npz", refit.LinearRefit(splats.colours, splats.opacities), splats)
+    (result / "metrics.json").write_text(json.dumps({"linear": {"before": {}, "after": {}}}), "utf-8")
+
+
+def test_work_on_a_portrait_waits_for_its_turn_too_and_is_finished_after_a_crash(gs, room, queue, loaded_blend, tmp_path):
+    bpy.ops.wm.open_mainfile(filepath=str(loaded_blend))
+    (portrait,) = gs.portraits()
+    bpy.context.view_layer.objects.active = portrait.root
+    first = queue([{"do": "sleep", "seconds": 20.0}])
+    assert bpy.ops.gazesplat.refit_linear(quality="draft") == {"FINISHED"}
+    live = room("gazesplat_addon.live_jobs")
+    refit = live.watched()[-1]
+    assert refit.queued and refit.photo_name == "Mara: linear light"
+    words = drawn_words(room)
+    assert "Mara: linear light" in words and "Waits for its turn" in words
+    first.cancel()
+    finish(room, first)
+    live.forget(refit.id)
+    # Another Blender did the work and crashed before it was brought in; the file is opened again.
+    state, paths = room("gazesplat_addon.jobs.state"), room("backend.contract.paths")
+    paths.write_json_atomically(refit.folder / "pid.json", {"pid": 1, "started": "long ago"})
+    (refit.folder / "events.jsonl").write_text(json.dumps({"v": 1, "t": 1.0, "type": "done"}) + "\n", "utf-8")
+    write_refit(room, portrait, refit.folder / "result")
+    bpy.ops.wm.read_homefile(use_empty=True)
+    (again,) = [one for one in room("gazesplat_addon.known_jobs").known() if one.id == refit.id]
+    assert again.state == state.DONE and not again.imported
+    with pytest.raises(gs.GazeSplatError) as caught:
+        again.import_result()
+    assert caught.value.code == "portrait-gone" and "Mara" in caught.value.message and again.folder.is_dir()
+    bpy.ops.wm.open_mainfile(filepath=str(loaded_blend))
+    gs.portraits()[0].name = "Renamed"
+    assert again.import_result().name == "Renamed"
+    assert "gs_linear" in gs.portraits()[0].object.data.attributes and again.imported and not again.folder.exists()
+    (gs.portraits()[0].folder / "portrait.linear.npz").unlink()
 
 
 def test_the_time_left(room, tmp_path):
