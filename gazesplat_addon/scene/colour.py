@@ -55,6 +55,14 @@ def decodes(scene: bpy.types.Scene) -> bool:
     return bool(_decoders(compat.compositor_tree(scene, create=False)))
 
 
+def decoding_space(scene: bpy.types.Scene) -> str:
+    """Return the colour space from which exact colours are decoded: the compositor group's, else the inverse of the scene's view."""
+    decoder = next(iter(_decoders(compat.compositor_tree(scene, create=False))), None)
+    if decoder is not None:
+        return _space_of(decoder.node_tree)
+    return INVERSE_OF_VIEW.get(scene.view_settings.view_transform, INVERSE_OF_VIEW["Standard"])
+
+
 def colour_mode(scene: bpy.types.Scene) -> str | None:
     """Return EXACT or SCENE_LINEAR if the scene and all its splats agree on it, else None."""
     modes = {compat.get_modifier_input(m, "Scene Linear") for m in _displays(scene)}
@@ -66,7 +74,7 @@ def colour_mode(scene: bpy.types.Scene) -> str | None:
 def exact_colour_problems(scene: bpy.types.Scene) -> list[str]:
     """Return one sentence for each view setting that would spoil exact colour."""
     group = next((node.node_tree for node in _decoders(compat.compositor_tree(scene, create=False))), None)
-    space = group[NAME_KEY].removeprefix(f"{GROUP_NAME} (").removesuffix(")") if group is not None else None
+    space = _space_of(group) if group is not None else None
     view = next((view for view, inverse in INVERSE_OF_VIEW.items() if inverse == space), "Standard")
     return [f"{label} is {shown(getattr(owner, name))}, exact colour needs {shown(value)}."
             for owner, name, value, label in _view_settings(scene, view) if getattr(owner, name) != value and name != "dither_intensity"]
@@ -148,6 +156,10 @@ def _decoder_group(space: str) -> bpy.types.NodeTree:
         right.location.x = 200.0 * (column + 1)
         tree.links.new(left.outputs[0], right.inputs[0])
     return tree
+
+
+def _space_of(group: bpy.types.NodeTree) -> str:
+    return group[NAME_KEY].removeprefix(f"{GROUP_NAME} (").removesuffix(")")
 
 
 def _decoders(tree: bpy.types.NodeTree | None) -> list[bpy.types.Node]:

@@ -22,6 +22,7 @@ from .live import LivePortraits
 from .painter import Painter
 from .traffic import draw
 from .uniforms import View
+from .viewing import AS_THEY_ARE, STANDARD, Viewing, ViewTables, viewing_of
 
 # A sort takes some 10 ms: look that often whether one is done, and draw again.
 SORTED_CHECK_S = 0.01
@@ -39,6 +40,7 @@ class LiveDisplay:
         self.problem = ""
         self.has_viewports = not bpy.app.background
         self.portraits = LivePortraits()
+        self._forget_tables()
         self._painters: dict[int, Painter] = {}
         self._handle: object | None = None
         self._awake_for_render, self._last_frame_s = False, 0.0
@@ -68,10 +70,11 @@ class LiveDisplay:
     def close(self) -> None:
         """Leave no trace."""
         self.on = False
-        for timer in (_settle, _redraw_when_sorted, _rest_after_render):
+        for timer in (_settle, _redraw_when_sorted, _rest_after_render, _make_tables):
             if bpy.app.timers.is_registered(timer):
                 bpy.app.timers.unregister(timer)
         self.settle()
+        self._forget_tables()
         painter.forget_batches()
         shaders.forget()
 
@@ -163,9 +166,31 @@ class LiveDisplay:
         one.paint(view, [portrait.shown for portrait in seen], scene_linear=seen[0].scene_linear)
         # Without overlays EEVEE and Cycles leave no depth here that one could stand behind.
         has_depth = space.overlay.show_overlays or space.shading.type in {"WIREFRAME", "SOLID"}
-        composite(one, view, (left, bottom), scene_linear=seen[0].scene_linear, depth_test=has_depth)
+        viewing, tables = self._viewing(context.scene, seen[0].scene_linear)
+        composite(one, (left, bottom), viewing.steps, tables, depth_test=has_depth)
         if one.sorter.busy:
             soon(_redraw_when_sorted, SORTED_CHECK_S)
+
+    def _viewing(self, scene: bpy.types.Scene, scene_linear: bool) -> tuple[Viewing, tuple]:
+        """Return what the scene's view makes of colours, and its tables; until they are made, what was shown before."""
+        viewing = viewing_of(scene, scene_linear=scene_linear)
+        if self.tables.has(viewing):
+            self._last_viewings[scene_linear] = viewing
+        else:
+            self._wanted_viewing, viewing = viewing, self._last_viewings[scene_linear]
+            soon(_make_tables)
+        return viewing, self.tables.textures(viewing)
+
+    def _forget_tables(self) -> None:
+        self.tables, self._wanted_viewing = ViewTables(), None
+        self._last_viewings = {False: AS_THEY_ARE, True: Viewing(None, STANDARD)}    # by scene_linear
+
+    def make_tables(self) -> None:
+        """Make the tables of the view that was asked for last, and show it. Runs where data may be written."""
+        if self._wanted_viewing is not None:
+            self.tables.make(self._wanted_viewing)
+            self._wanted_viewing = None
+            redraw_viewports()
 
     def any_sorted(self) -> bool:
         """Return whether a viewport waits for an order that is made."""
@@ -176,8 +201,8 @@ class LiveDisplay:
         return any(one.sorter.busy for one in self._painters.values())
 
 
-def composite(painted: Painter, view: View, origin: tuple[int, int], *, scene_linear: bool, depth_test: bool) -> None:
-    """Lay what was painted over the framebuffer in use, behind what stands in front of it there."""
+def composite(painted: Painter, origin: tuple[int, int], steps: tuple[float, ...], tables: tuple, *, depth_test: bool) -> None:
+    """Lay what was painted over the framebuffer in use, behind what stands in front of it there; steps and tables as in ``viewing``."""
     shader = shaders.composite_shader()
     gpu.state.blend_set("ALPHA_PREMULT")
     gpu.state.depth_test_set("LESS_EQUAL" if depth_test else "ALWAYS")
@@ -187,7 +212,9 @@ def composite(painted: Painter, view: View, origin: tuple[int, int], *, scene_li
     shader.uniform_sampler("depth_tex", painted.depth)
     shader.uniform_float("projection", gpu.matrix.get_projection_matrix())
     shader.uniform_float("origin", (float(origin[0]), float(origin[1])))
-    shader.uniform_int("scene_linear", int(scene_linear))
+    for name, table in zip(("inverse_tex", "view_tex"), tables, strict=True):
+        shader.uniform_sampler(name, table if table is not None else painted.blended)     # whatever: it is not read then
+    shader.uniform_float("steps", steps)
     draw(painter.screen_triangle(shader), shader)
     gpu.state.depth_test_set("NONE")
     gpu.state.blend_set("NONE")
@@ -204,6 +231,10 @@ def soon(function: Callable[[], float | None], delay_s: float = 0.0) -> None:
 
 def _settle() -> None:
     display.settle()
+
+
+def _make_tables() -> None:
+    display.make_tables()
 
 
 def _viewport_is_rendered() -> bool:

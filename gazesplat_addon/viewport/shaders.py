@@ -7,10 +7,13 @@ from pathlib import Path
 
 import gpu
 
+from ...backend.contract.worker import CUBE_UNIT
 from ..nodes.ewa_quads import ALPHA_CUT, FRUSTUM, NEAR_M
 from ..rig import globe, lids, parts, posed_eye
 from ..rig.sidecar import CURVE_TERMS
+from ..scene import view_tables
 from ..splat import harmonics
+from . import viewing
 from .traffic import COLUMNS
 
 QUADS = 64     # an instance: cards fill their lanes badly with four vertices each
@@ -25,6 +28,12 @@ _DEFINES = {
     **{name: getattr(parts, name) for name in ("IRIS", "PUPIL", "SCLERA", "HIGHLIGHT", "UPPER_LID", "LOWER_LID", "UPPER_LASH",
                                                "LOWER_LASH", "UPPER_SHADE")},
     **{f"SH{name}": value for name, value in harmonics.NORMALISATIONS.items()},
+}
+
+_VIEW_DEFINES = {
+    "VIEW_GRID": view_tables.VIEW_GRID, "INVERSE_GRID": view_tables.INVERSE_GRID, "CUBE_UNIT": CUBE_UNIT,
+    "STOPS_BELOW": float(view_tables.STOPS_BELOW), "POINTS_A_STOP": float(view_tables.POINTS_A_STOP),
+    "SRGB_CURVE": float(viewing.SRGB_CURVE), "TABLE": float(viewing.TABLE),
 }
 
 
@@ -86,9 +95,13 @@ def composite_shader() -> gpu.types.GPUShader:
     info = _info(vertex=_source("screen.vert.glsl"), fragment=_source("composite.frag.glsl"))
     info.sampler(0, "FLOAT_2D", "blended_tex")
     info.sampler(1, "FLOAT_2D", "depth_tex")
+    info.sampler(2, "FLOAT_2D", "inverse_tex")
+    info.sampler(3, "FLOAT_2D", "view_tex")
+    for name, value in _VIEW_DEFINES.items():
+        info.define(name, repr(value))
     info.push_constant("MAT4", "projection")
     info.push_constant("VEC2", "origin")
-    info.push_constant("INT", "scene_linear")
+    info.push_constant("VEC4", "steps")
     info.depth_write("ANY")
     info.fragment_out(0, "VEC4", "result")
     return gpu.shader.create_from_info(info)

@@ -48,6 +48,14 @@ def splat_texture(values: np.ndarray, kind: str) -> gpu.types.GPUTexture:
     return gpu.types.GPUTexture((COLUMNS * texels, rows), format=kind, data=gpu.types.Buffer("FLOAT", len(flat), flat))
 
 
+def cube_texture(values: np.ndarray, kind: str) -> gpu.types.GPUTexture:
+    """Return a texture with a cube of colours (N, N, N, 3): a row for each value of the first axis, (second, third) along it."""
+    side = len(values)
+    flat = np.pad(values, ((0, 0), (0, 0), (0, 0), (0, 1))).astype(np.float32).ravel()
+    traffic.texture_bytes += flat.nbytes
+    return gpu.types.GPUTexture((side * side, side), format=kind, data=gpu.types.Buffer("FLOAT", len(flat), flat))
+
+
 class UniformBlock:
     """A uniform buffer that is rewritten in place."""
 
