@@ -7,7 +7,6 @@ from pathlib import Path
 
 import gpu
 
-from ...backend.contract.worker import CUBE_UNIT
 from ..nodes.ewa_quads import ALPHA_CUT, FRUSTUM, NEAR_M
 from ..rig import globe, lids, parts, posed_eye
 from ..rig.sidecar import CURVE_TERMS
@@ -31,7 +30,7 @@ _DEFINES = {
 }
 
 _VIEW_DEFINES = {
-    "VIEW_GRID": view_tables.VIEW_GRID, "INVERSE_GRID": view_tables.INVERSE_GRID, "CUBE_UNIT": CUBE_UNIT,
+    "VIEW_GRID": view_tables.VIEW_GRID, "INVERSE_GRID": view_tables.INVERSE_GRID, "CUBE_UNIT": view_tables.CUBE_UNIT,
     "STOPS_BELOW": float(view_tables.STOPS_BELOW), "POINTS_A_STOP": float(view_tables.POINTS_A_STOP),
     "SRGB_CURVE": float(viewing.SRGB_CURVE), "TABLE": float(viewing.TABLE),
 }
