@@ -62,6 +62,34 @@ def repeat(path: Path, times: int) -> None:
     path.write_bytes(data)
 
 
+def turn_on_its_side(path: Path) -> None:
+    """Say in an MP4's track head that players must turn its pictures clockwise by a quarter: how phones store upright clips."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4
+    width = struct.unpack_from(">I", data, at + 80)[0]
+    struct.pack_into(">9i", data, at + 44 - 4, 0, 1 << 16, 0, -(1 << 16), 0, 0, width, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+def uneven_times(path: Path, ticks: list[int]) -> None:
+    """Let an MP4's frames last these numbers of its track's ticks."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"stts", data.index(b"moov")) - 4
+    size = struct.unpack_from(">I", data, at)[0]
+    box = struct.pack(">I4sII", 16 + 8 * len(ticks), b"stts", 0, len(ticks)) + b"".join(struct.pack(">II", 1, one) for one in ticks)
+    data[at:at + size] = box
+    for above in _ABOVE_TABLES:
+        _grow(data, above, len(box) - size)
+    data[:] = data.replace(b"edts", b"free")
+    path.write_bytes(data)
+
+
+def ticks_a_second(path: Path) -> int:
+    """Return the time unit of an MP4's track."""
+    data = path.read_bytes()
+    return struct.unpack_from(">I", data, data.index(b"mdhd") + 16)[0]
+
+
 def _grow(data: bytearray, kind: bytes, by: int) -> None:
     at = data.index(kind, data.index(b"moov")) - 4
     struct.pack_into(">I", data, at, struct.unpack_from(">I", data, at)[0] + by)

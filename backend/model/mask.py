@@ -25,7 +25,7 @@ def head_mask(image: np.ndarray, landmarks_px: np.ndarray, neck_share: float = N
     scale = min(1.0, WORK_SIDE_PX / max(height, width))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1.0 else image
     points = landmarks_px[:, :2] * scale
-    person = _person(small)
+    person = person_share(small)
     below = _below_neck(small.shape[:2], points, neck_share)
     face = np.zeros(small.shape[:2], np.uint8)
     cv2.fillPoly(face, [np.round(points[list(OVAL)]).astype(np.int32)], 1)
@@ -50,7 +50,7 @@ def head_mask(image: np.ndarray, landmarks_px: np.ndarray, neck_share: float = N
     return np.clip(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
 
 
-def _person(image: np.ndarray) -> np.ndarray:
+def person_share(image: np.ndarray) -> np.ndarray:
     """Return MediaPipe's selfie segmentation (H, W), 0..1."""
     net = cv2.dnn.readNetFromTFLite(np.frombuffer(weights.model_bytes(weights.SELFIE_SEGMENTATION), np.uint8))
     side = SEGMENTER_SIDE_PX

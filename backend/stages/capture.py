@@ -46,7 +46,7 @@ def run(context: JobContext) -> None:
         context.warn("several-faces", "There are several faces in the clip; the one that was largest at first is followed.",
                      "Cut the clip so that it shows one person.")
     if more:
-        context.warn("clip-cut", f"Only the first {MOST_FRAMES} frames are read.", "Cut the clip into pieces.")
+        context.warn("clip-long", f"Only the first {MOST_FRAMES} frames are read.", "Cut the clip into pieces.")
     readings = performance.readings(np.array(times), rows)
     save_readings(context.result_part_folder / result.READINGS, readings)
     metrics = {"frames": len(rows), "fps": fps, "seen": seen, "stage_seconds": context.stage_seconds}

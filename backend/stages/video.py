@@ -13,6 +13,8 @@ from ...gazesplat_addon.splat.arrays import Splats, concatenate
 from ..context import JobContext
 from ..contract.errors import GazeSplatError
 from ..eyes.build import build_eyes
+from ..model.camera import head_angles_deg
+from ..model.scan import FaceScan
 from ..train import device
 from ..train.initialise import first_points
 from ..train.isolate import CHIN, Keep, head_of
@@ -119,9 +121,18 @@ class _Reporter:
 
 
 def with_eyes(clip: Clip, head: Splats, context: JobContext) -> tuple:
-    """Return splats, groups, rig, the scan of the eyes' frame and figures: the head with living eyes in place of its trained ones."""
+    """Return splats, groups, rig, the scan of the eyes' frame and figures: the head with living eyes in place of its trained ones.
+
+    A head whose eyes are never seen open keeps what was trained.
+    """
     options = context.spec.options
-    eyes = scan_eyes(clip, head)
+    try:
+        eyes = scan_eyes(clip, head)
+    except GazeSplatError as error:
+        if error.code != "no-eyes":
+            raise
+        context.warn(error.code, f"{error.message} It can be shown and turned, but not look around.", error.hint)
+        return _without_eyes(clip, head, context)
     scan = eyes.scan
     built = build_eyes(scan, {"rest_gaze_deg": eyes.gaze_deg, **{k: v for k, v in options.items() if v is not None}})
     kept = head.select(~replaced_by_eyes(head, scan, built.exclude_mask, built.depth_m))
@@ -134,3 +145,15 @@ def with_eyes(clip: Clip, head: Splats, context: JobContext) -> tuple:
     splats = fit_eye_colours(splats, groups, rig, views, context.progress)
     return splats, groups, rig, scan, {"eye_splats": len(flat), "eye_frame": int(clip.frames.index[eyes.frame]),
                                        "eye_views": len(views)}
+
+
+def _without_eyes(clip: Clip, head: Splats, context: JobContext) -> tuple:
+    """Return what with_eyes does for a head without a rig, shown from the frame that sees it most from the front and upright."""
+    frames, cameras = clip.frames, clip.cameras
+    turned = [np.hypot(*head_angles_deg(w2c[:3, :3])[:2]) + abs(head_angles_deg(w2c[:3, :3])[2]) for w2c in cameras.world_to_camera]
+    frame = int(np.argmin(turned))
+    image, nothing = frames.image(frame).astype(np.float32) / np.float32(255.0), np.full((frames.height, frames.width), np.nan, np.float32)
+    scan = FaceScan(image, frames.landmarks_px[frame], {}, cameras.fx, cameras.fy, cameras.cx, cameras.cy, cameras.world_to_camera[frame],
+                    frames.mask(frame), nothing, nothing, {}, cameras.ruler)
+    rig = PortraitRig(source_camera(scan), {}, provenance=provenance(context), warnings=list(context.warnings))
+    return head, np.full(len(head), parts.HEAD, np.uint8), rig, scan, {"eye_splats": 0}

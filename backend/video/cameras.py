@@ -20,7 +20,7 @@ from ..model.scan import EyeRuler
 from . import gates
 from .clip import IMAGES, MASKS, SFM_HEAD, SFM_SCENE, Cameras, Clip, Frames, write_png
 from .face_poses import FEWEST_FACES, face_poses
-from .masks import hull_mask
+from .masks import outline_mask
 from .metric import to_portrait_frame
 from .poses import FacePoints, Poses, straightened, triangulate
 from .sfm import run_sfm
@@ -47,32 +47,38 @@ def find_cameras(frames: Frames, known: np.ndarray, work: Path, ruler: EyeRuler,
     """Return the frames that have a camera, undistorted, with their cameras in the portrait frame; resumes from ``work``.
 
     ``known`` (F,) tells where a mask is known, ``ordered`` whether the frames follow each other in time. Raises
-    GazeSplatError: ``too-little-parallax``, ``no-cameras``, those of sfm.py, face_poses.py and metric.py.
+    GazeSplatError: ``too-little-parallax``, ``no-cameras``, those of sfm.py and face_poses.py.
     """
     views = work / "views"
     cameras, chosen = Cameras.load(views), Frames.load(views)
     if cameras is not None and chosen is not None:
         return Clip(chosen, cameras)
     by_face = _by_face(frames, known, ordered)
-    if by_face is not None:
+    # A face that most frames show judges the whole clip before anything is matched.
+    if by_face is not None and frames.with_face.mean() >= gates.MOST_FRAMES:
         _check_parallax(by_face, frames, work)
-    best = _best_sfm(frames, known, work, context, ordered=ordered)
+    best, why_not = _best_sfm(frames, known, work, context, ordered=ordered)
     if best is None:
         best = by_face and _by_face(frames, known, ordered, lambda: context.progress(0.95, "Following the head"))
         if best is None or best.doubts:
-            why = best.doubts[0] if best else "too few frames show the face"
-            raise GazeSplatError("no-cameras", f"It cannot be found out where the camera stood: {why}.",
+            nor = f"by the face alone, {best.doubts[0]}" if best else "too few frames show the face"
+            raise GazeSplatError("no-cameras", f"It cannot be found out where the camera stood: {why_not}; {nor}.",
                                  "Film slowly round a still head for about five seconds, in even light, with the whole head in view.")
         context.warn("cameras-from-face", "The cameras were found from the face alone, because the pictures have too few clear points.",
                      "More light and a slower movement make the head sharper.")
     _check_parallax(best, frames, work)
-    poses, face_points, ruler = to_portrait_frame(best.poses, best.face, frames, ruler, ruler_given=ruler_given)
+    frames, known = _without_misread(best, frames, known)
+    poses, face_points, ruler, measured = to_portrait_frame(best.poses, best.face, frames, ruler, ruler_given=ruler_given)
+    if not measured:
+        context.warn("size-guessed", "The eyes are never seen open and from the front: the head's size follows from their distance.",
+                     "Look into the camera for a moment while filming.")
     return _write_views(frames, known, replace(best, poses=poses), face_points, ruler, views)
 
 
-def _best_sfm(frames: Frames, known: np.ndarray, work: Path, context: JobContext, *, ordered: bool) -> Attempt | None:
-    """Return the most precise structure from motion that can be believed, or None."""
+def _best_sfm(frames: Frames, known: np.ndarray, work: Path, context: JobContext, *, ordered: bool) -> tuple[Attempt | None, str]:
+    """Return the most precise structure from motion that can be believed, or None and why not."""
     believed: dict[str, Attempt] = {}
+    most, why_not = 0, "the pictures have too few clear points in common"
     for source in (SFM_HEAD, SFM_SCENE):
         # Both roads need the same features; a folder in which few masks are known has only one road.
         which = np.flatnonzero(known) if source == SFM_HEAD else np.arange(len(frames))
@@ -89,9 +95,11 @@ def _best_sfm(frames: Frames, known: np.ndarray, work: Path, context: JobContext
             believed[source] = attempt
             if gates.is_clear(attempt.poses, attempt.face, frames, int(attempt.in_head.sum())):
                 break
+        elif len(poses.which) > most:
+            most, why_not = len(poses.which), attempt.doubts[0]
     if len(believed) == 2 and believed[SFM_SCENE].face.median_px > _AS_WELL * believed[SFM_HEAD].face.median_px:
-        return believed[SFM_HEAD]
-    return believed.get(SFM_SCENE) or believed.get(SFM_HEAD)
+        return believed[SFM_HEAD], ""
+    return believed.get(SFM_SCENE) or believed.get(SFM_HEAD), why_not
 
 
 def _by_face(frames: Frames, known: np.ndarray, ordered: bool, follow: Callable[[], None] | None = None) -> Attempt | None:
@@ -104,8 +112,17 @@ def _by_face(frames: Frames, known: np.ndarray, ordered: bool, follow: Callable[
 
 def _judged(poses: Poses, frames: Frames, known: np.ndarray, *, ordered: bool) -> Attempt:
     face = triangulate(poses, frames.landmarks_px[poses.which])
-    in_head = gates.head_points(poses, frames, known)
+    in_head = gates.head_points(poses, face, frames, known)
     return Attempt(poses, face, in_head, gates.doubts(poses, face, frames, int(in_head.sum()), ordered=ordered))
+
+
+def _without_misread(best: Attempt, frames: Frames, known: np.ndarray) -> tuple[Frames, np.ndarray]:
+    """Return the frames and ``known`` without the landmarks and masks of frames whose face was read where, for these cameras, none is."""
+    limit = gates.MISREAD * gates.LANDMARK_LIMIT * min(frames.width, frames.height)
+    misread = best.poses.which[np.nan_to_num(best.face.errors_px) > limit]
+    landmarks, known = frames.landmarks_px.copy(), known.copy()
+    landmarks[misread], known[misread] = np.nan, False
+    return replace(frames, landmarks_px=landmarks), known
 
 
 def _check_parallax(attempt: Attempt, frames: Frames, work: Path) -> None:
@@ -130,7 +147,7 @@ def _write_views(frames: Frames, known: np.ndarray, best: Attempt, face_points: 
     outline = poses.project(np.concatenate([head, face_points[np.isfinite(face_points[:, 0])]]))
     for k, i in enumerate(poses.which):
         picture = frames.image(int(i))
-        mask = frames.mask(int(i)) if known[i] else hull_mask(picture, outline[k])
+        mask = frames.mask(int(i)) if known[i] else outline_mask(picture, outline[k])
         write_png(views / IMAGES / frames.names[i], _undistorted(picture, poses.lens))
         write_png(views / MASKS / frames.names[i], _undistorted(np.round(mask * 255.0).astype(np.uint8), poses.lens))
     chosen = replace(frames.chosen(poses.which), folder=views)

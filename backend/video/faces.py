@@ -12,10 +12,11 @@ from ..context import JobContext
 from ..contract.errors import GazeSplatError
 from ..model.face_checks import OTHER_FACE_SHARE, SMALLEST_FACE_PX, lid_aperture
 from ..model.landmarks import Face, FaceReader
-from .upright import quarter_turns, read_any_way_up, turned_points
+from .upright import is_confirmed, quarter_turns, read_any_way_up, turned_points
 
-# Of the frames: fewer with a face, and there is nobody to follow; more with a second one, and nobody knows whom.
-FEWEST_WITH_FACE, MOST_WITH_OTHERS = 0.1, 0.2
+# Of the frames: fewer with a face, and there is nobody to follow (whoever walks all round a head sees its face in some of them only);
+# more with a second one, and nobody knows whom.
+FEWEST_WITH_FACE, FEWEST_FACES, MOST_WITH_OTHERS = 0.05, 3, 0.2
 # Of open eyes' lid gap (over the iris' diameter), as face_checks has it: shut below the one, wide at the other.
 _SHUT_GAP, _OPEN_GAP = 0.15, 0.6
 # People who take turns wear different things: colours this far (CIE a, b) from the usual, in this share of the frames.
@@ -54,7 +55,7 @@ def read_faces(pictures: list[Readable], reader: FaceReader, context: JobContext
         pixels = picture.pixels()
         found = read_any_way_up(reader, pixels)
         if not found and number % 3 == 0:
-            found = reader.find(pixels)
+            found = [face for face in reader.find(pixels) if is_confirmed(reader, pixels, face)]
         if not found:
             continue
         face = max(found, key=lambda one: one.size_px) if last is None else min(found, key=lambda one: _unlike(one, last))
@@ -92,7 +93,7 @@ def _clothes(pixels: np.ndarray, face: Face) -> np.ndarray:
 
 def _check(pictures: list[Readable]) -> None:
     readings = [picture.reading for picture in pictures if picture.reading is not None]
-    if len(readings) < max(2, FEWEST_WITH_FACE * len(pictures)):
+    if len(readings) < max(FEWEST_FACES, FEWEST_WITH_FACE * len(pictures)):
         raise GazeSplatError("no-face", f"A face is found in only {len(readings)} of {len(pictures)} pictures of the clip.",
                              "Film one face from the front and both sides, upright and in even light.")
     crowded = sum(reading.others > 0 for reading in readings)

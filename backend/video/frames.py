@@ -93,7 +93,7 @@ class Buckets:
 def choose_frames(path: Path, folder: Path, count: int, short_side_px: int, context: JobContext) -> Frames:
     """Choose ``count`` frames of a clip or folder of pictures and write them to ``folder``; resumes from there.
 
-    Raises GazeSplatError: those of source.py and of faces.read_faces, ``too-few-frames``, ``clip-cut``.
+    Raises GazeSplatError: those of source.py and of faces.read_faces, ``too-few-frames``, ``too-many-cuts``.
     """
     resumed = Frames.load(folder)
     if resumed is not None:
@@ -151,7 +151,7 @@ def _longest_shot(stretches: list[list[Candidate]], context: JobContext) -> list
     edges = [0, *cuts.tolist(), len(stretches)]
     start, end = max(zip(edges, edges[1:], strict=False), key=lambda shot: shot[1] - shot[0])
     if end - start < FEWEST_FRAMES:
-        raise GazeSplatError("clip-cut", f"The clip has {len(cuts)} cuts, and no shot is long enough.", "Film the head in one go.")
+        raise GazeSplatError("too-many-cuts", f"The clip has {len(cuts)} cuts, and no shot is long enough.", "Film the head in one go.")
     context.warn("clip-cut", f"The clip has {len(cuts)} cut{'s' if len(cuts) > 1 else ''}; only its longest shot is used.",
                  "Film the head in one go.")
     return stretches[start:end]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..model.camera import face_similarity
+from ..model.face_model import face_model
 from .clip import FACE, Frames
 from .poses import FacePoints, Poses
 
@@ -14,8 +16,14 @@ FEWEST_REGISTERED = 0.7
 FOCAL_RANGE = (0.5, 2.5)            # of the longer side
 MOST_RADIAL = 0.3
 FEWEST_POINTS = 300
-IN_HULL = 0.8                       # of a head point's views that must see it inside the mask
+# A head point lies inside this share of the masks of views that have it in their picture, which must be this share of all.
+IN_HULL, SEEN_BY = 0.8, 0.5
+# A clip in which at least this share of the frames shows a face is judged by its faces from the start.
+MOST_FRAMES = 0.5
 LANDMARK_LIMIT = 3.0 / 540.0        # of the shorter side: 3 pixels at 540p
+MISREAD = 8.0                       # times this limit, and what was read is no face, or another one
+# The middle of a head and the reach of hair and neck from there, in the canonical face's axes.
+_HEAD_MIDDLE_CM, _HEAD_REACH_CM = (0.0, 3.0, -4.0), 18.0
 # Cameras from the head alone that are as good as those of whole frames: a lens that phones have (a bent one hides a wrong focal
 # length), every frame, many points, landmarks met well within the limit.
 _CLEAR_RADIAL, _CLEAR_POINTS, _CLEAR_LANDMARKS = 0.03, 1500, 0.6
@@ -25,19 +33,30 @@ _STEP_RATIO, _STEP_SHARE = 8.0, 0.25
 LEAST_PARALLAX_DEG = 12.0
 
 
-def head_points(poses: Poses, frames: Frames, known: np.ndarray) -> np.ndarray:
-    """Return which points (N,) bool lie in the head's hull: inside the masks of nearly all views that have one."""
+def head_points(poses: Poses, face: FacePoints, frames: Frames, known: np.ndarray) -> np.ndarray:
+    """Return which points (N,) bool lie in the head's hull: inside the masks of nearly all views that have one, and near the face."""
     views = np.flatnonzero(known[poses.which])
     if not len(poses.points) or not len(views):
         return np.zeros(len(poses.points), bool)
-    inside = np.zeros(len(poses.points))
+    inside, seen = np.zeros((2, len(poses.points)))
     pixels = poses.project(poses.points)
     for k in views:
         mask = frames.mask(int(poses.which[k]))
         x, y = (np.nan_to_num(pixels[k], nan=-1.0)).T.astype(int)
         here = (x >= 0) & (y >= 0) & (x < frames.width) & (y < frames.height)
         inside[here] += mask[y[here], x[here]] > 0.5
-    return inside >= IN_HULL * len(views)
+        seen += here
+    # Where the pictures cut a head off, nobody knows of what lies beyond.
+    return (inside >= IN_HULL * np.maximum(seen, SEEN_BY * len(views))) & _near(poses.points, face)
+
+
+def _near(points: np.ndarray, face: FacePoints) -> np.ndarray:
+    """Return which points (N,) bool are within a head's reach of the face: a few masks from the front bound no depth."""
+    if not np.isfinite(face.points[face_model().stable]).all():
+        return np.ones(len(points), bool)
+    units_per_cm, turn, shift = face_similarity(face.points)
+    canonical = (points - shift) @ turn / units_per_cm
+    return np.linalg.norm(canonical - _HEAD_MIDDLE_CM, axis=1) < _HEAD_REACH_CM
 
 
 def doubts(poses: Poses, face: FacePoints, frames: Frames, in_head: int, *, ordered: bool) -> list[str]:

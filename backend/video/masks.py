@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..context import JobContext
-from ..model.mask import head_mask
+from ..model.mask import head_mask, person_share
 from .clip import MASKS, Frames, write_png
 from .upright import quarter_turns, turned_points
 
@@ -14,7 +14,9 @@ from .upright import quarter_turns, turned_points
 NECK_SHARE = 0.5
 # A head can turn to a profile and back within this time; beyond, nobody knows where it went.
 LONGEST_GAP_S = 1.5
-_HULL_WIDER = 1.06
+# Of the convex hull of a head's points: inside the first it is head for sure, inside the second likely, beyond the last never.
+_HULL_SURE, _HULL_WIDER, _HULL_REACH = 0.7, 1.06, 1.3
+_PERSON, _WORK_SIDE_PX = 0.9, 480
 
 
 def write_masks(frames: Frames, context: JobContext, *, ordered: bool) -> np.ndarray:
@@ -60,19 +62,41 @@ def filled_in_time(frames: Frames) -> np.ndarray:
     return landmarks
 
 
-def hull_mask(picture: np.ndarray, outline_px: np.ndarray) -> np.ndarray:
+def outline_mask(picture: np.ndarray, outline_px: np.ndarray) -> np.ndarray:
     """Return the head's mask (H, W) float32 of a view without a face, given the pixels (N, 2) of the head's points in it.
 
-    Their convex hull, a little wider: points never lie on the very rim.
+    Their convex hull says roughly where the head is; the picture's colours (GrabCut) find its rim from there. Points never lie on
+    the very rim, and hair has few.
     """
     height, width = picture.shape[:2]
-    mask = np.zeros((height, width), np.float32)
     seen = outline_px[np.isfinite(outline_px).all(axis=1)].astype(np.float32)
     if len(seen) < 3:
-        return mask
+        return np.zeros((height, width), np.float32)
     low, high = np.percentile(seen, [1.0, 99.0], axis=0)
     seen = seen[((seen >= low) & (seen <= high)).all(axis=1)]
+    scale = min(1.0, _WORK_SIDE_PX / max(height, width))
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    hard = _cut_out(small, scale * seen)
+    soft = cv2.GaussianBlur(hard.astype(np.float32), (0, 0), 1.0)
+    return cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _cut_out(picture: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return where the head is (H, W) uint8 0 or 1: surely where its points are dense, maybe in and round their hull."""
     corners = cv2.convexHull(seen)[:, 0]
-    wider = corners.mean(axis=0) + _HULL_WIDER * (corners - corners.mean(axis=0))
-    cv2.fillConvexPoly(mask, np.round(wider).astype(np.int32), 1.0)
-    return cv2.GaussianBlur(mask, (0, 0), max(1.0, 0.004 * max(height, width)))
+    middle = corners.mean(axis=0)
+
+    def filled(grown: float) -> np.ndarray:
+        shape = np.zeros(picture.shape[:2], np.uint8)
+        return cv2.fillConvexPoly(shape, np.round(middle + grown * (corners - middle)).astype(np.int32), 1)
+
+    label = np.full(picture.shape[:2], cv2.GC_BGD, np.uint8)
+    label[filled(_HULL_REACH) > 0] = cv2.GC_PR_BGD
+    label[(label == cv2.GC_PR_BGD) & (person_share(picture.astype(np.float32) / np.float32(255.0)) > _PERSON)] = cv2.GC_PR_FGD
+    label[filled(_HULL_WIDER) > 0] = cv2.GC_PR_FGD
+    label[filled(_HULL_SURE) > 0] = cv2.GC_FGD
+    cv2.setRNGSeed(0)
+    cv2.grabCut(np.ascontiguousarray(picture[..., ::-1]), label, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)
+    hard = ((label == cv2.GC_FGD) | (label == cv2.GC_PR_FGD)).astype(np.uint8)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    return cv2.morphologyEx(cv2.morphologyEx(hard, cv2.MORPH_CLOSE, disc), cv2.MORPH_OPEN, disc)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract.errors import GazeSplatError
 from ..eyes.contour import find_eyes
-from ..model.camera import CANONICAL_FROM_PORTRAIT, face_similarity, head_angles_deg, personal_ruler
+from ..model.camera import CANONICAL_FROM_PORTRAIT, PUPIL_DISTANCE_M, face_similarity, head_angles_deg, personal_ruler
 from ..model.scan import EyeRuler
 from .clip import Frames
 from .poses import FacePoints, Poses
@@ -20,27 +19,31 @@ _OPEN = 0.4
 
 
 def to_portrait_frame(poses: Poses, face: FacePoints, frames: Frames, ruler: EyeRuler, *, ruler_given: bool) \
-        -> tuple[Poses, np.ndarray, EyeRuler]:
-    """Return the poses and the landmarks (478, 3) in the portrait frame, metres, and the ruler that was used.
+        -> tuple[Poses, np.ndarray, EyeRuler, bool]:
+    """Return the poses and the landmarks (478, 3) in the portrait frame, metres, the ruler that was used, and whether irises gave it.
 
-    ``ruler_given``: the artist stated the iris' diameter, so it is not weighed against the distance between the eyes.
-    Raises GazeSplatError ``no-eyes`` when no iris can be measured.
+    ``ruler_given``: the artist stated the iris' diameter, so it is not weighed against the distance between the eyes, which is
+    all there is when no iris can be measured: a sleeper's, a statue's.
     """
     units_per_cm, turn, _ = face_similarity(face.points)
     rotation = (turn @ CANONICAL_FROM_PORTRAIT).T
     apart = float(np.linalg.norm(face.points[IRISES["left"]] - face.points[IRISES["right"]]))
-    diameter, depth = _iris(poses, face.points, rotation, frames)
-    if not ruler_given:
-        focal = poses.lens[0]
-        ruler = personal_ruler(ruler, 0.5 * diameter * focal / depth, apart * focal / depth, focal)
-    scale = ruler.iris_diameter_m / diameter
+    iris = _iris(poses, face.points, rotation, frames)
+    if iris is None:
+        scale = PUPIL_DISTANCE_M / apart
+    else:
+        diameter, depth = iris
+        if not ruler_given:
+            focal = poses.lens[0]
+            ruler = personal_ruler(ruler, 0.5 * diameter * focal / depth, apart * focal / depth, focal)
+        scale = ruler.iris_diameter_m / diameter
     middle = 0.5 * (face.points[IRISES["left"]] + face.points[IRISES["right"]])
     shift = -scale * rotation @ middle - [0.0, ruler.lever_yaw_m, 0.0]
-    return poses.moved(scale, rotation, shift), scale * face.points @ rotation.T + shift, ruler
+    return poses.moved(scale, rotation, shift), scale * face.points @ rotation.T + shift, ruler, iris is not None
 
 
-def _iris(poses: Poses, points: np.ndarray, rotation: np.ndarray, frames: Frames) -> tuple[float, float]:
-    """Return the irises' diameter and their usual depth, in the poses' own unit."""
+def _iris(poses: Poses, points: np.ndarray, rotation: np.ndarray, frames: Frames) -> tuple[float, float] | None:
+    """Return the irises' diameter and their usual depth, in the poses' own unit; None when no frame shows them open and from the front."""
     diameters, depths, yaws = [], [], []
     for k, yaw_deg in _measurable(poses, rotation, frames)[:_EYES_MEASURED]:
         i = int(poses.which[k])
@@ -50,8 +53,7 @@ def _iris(poses: Poses, points: np.ndarray, rotation: np.ndarray, frames: Frames
         depths.append(float(depth.mean()))
         yaws.append(yaw_deg)
     if not diameters:
-        raise GazeSplatError("no-eyes", "The eyes are never seen open and from the front, so the head's size is unknown.",
-                             "Look into the camera for a moment while filming.")
+        return None
     return face_on(np.array(diameters), np.array(yaws)), float(np.median(depths))
 
 

@@ -13,7 +13,7 @@ from gazesplat.backend.model.face_model import face_model
 from gazesplat.backend.video import gates, sfm
 from gazesplat.backend.video.clip import FACE, SFM_HEAD, Frames
 from gazesplat.backend.video.face_poses import face_poses
-from gazesplat.backend.video.masks import filled_in_time, hull_mask
+from gazesplat.backend.video.masks import filled_in_time, outline_mask
 from gazesplat.backend.video.poses import Poses, triangulate
 
 WIDTH, HEIGHT, FOCAL = 540, 720, 780.0
@@ -92,10 +92,17 @@ def test_missing_faces_are_filled_in_time(tmp_path, truth, shape):
     assert np.abs(filled[6, :, :2] - truth.project(shape)[6]).max() < 12.0
 
 
-def test_a_view_without_a_face_gets_the_outline_of_the_heads_points():
-    points = np.random.default_rng(0).normal([100.0, 80.0], 20.0, (400, 2))
-    mask = hull_mask(np.zeros((160, 200, 3), np.uint8), points)
-    assert mask.max() == 1.0 and mask[80, 100] == 1.0 and mask[5, 5] == 0.0
+def test_a_view_without_a_face_gets_the_outline_of_its_head():
+    """The head's points fill its middle; its rim, half as far out again, is found by its colour."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:160, :200] + 0.5
+    head = np.hypot(rows - 80.0, columns - 100.0) < 48.0
+    picture = np.where(head[..., None], [150, 110, 90], [60, 90, 120]) + rng.normal(0.0, 12.0, (160, 200, 3))
+    angle, away = rng.uniform(0.0, 2.0 * np.pi, 500), 40.0 * np.sqrt(rng.uniform(size=500))
+    points = np.column_stack([100.0 + away * np.cos(angle), 80.0 + away * np.sin(angle)])
+    mask = outline_mask(np.clip(picture, 0, 255).astype(np.uint8), points) > 0.5
+    assert (mask & head).sum() / (mask | head).sum() > 0.93
+    assert not outline_mask(np.zeros((160, 200, 3), np.uint8), points[:2]).any()
 
 
 def test_cancelling_ends_the_child(tmp_path, monkeypatch):

@@ -103,6 +103,14 @@ def test_a_cut_leaves_the_longest_shot(tmp_path, told, texture):
     assert max(one.index for stretch in shot for one in stretch) < 50
 
 
+def test_a_clip_of_short_shots_is_refused(tmp_path, told, texture):
+    shots = [texture, 255 - texture[::-1] // 3, texture[:, ::-1] // 4, 255 - texture // 5]
+    pictures = [picture for shot in shots for picture in panned(shot, 5)]
+    with pytest.raises(GazeSplatError) as caught:
+        choosing._longest_shot(choosing._collect(write_clip(tmp_path / "clip.mp4", pictures), 20, 540, told), told)
+    assert caught.value.code == "too-many-cuts" and "3 cuts" in caught.value.message and not told.codes
+
+
 def test_an_uncut_clip_stays_whole(tmp_path, told, texture):
     stretches = choosing._collect(write_clip(tmp_path / "clip.mp4", panned(texture, 60)), 20, 540, told)
     assert len(choosing._longest_shot(stretches, told)) == len(stretches) and not told.codes
@@ -127,10 +135,12 @@ def test_a_folder_is_read_in_natural_order_and_odd_ones_are_named(tmp_path, told
 def test_nobody_and_a_crowd_are_refused():
     face = SimpleNamespace(size_px=200.0)
     blue = np.array([5.0, -30.0])
-    nobody = [SimpleNamespace(reading=Reading(face, 0, blue) if i == 0 else None) for i in range(30)]
+    nobody = [SimpleNamespace(reading=Reading(face, 0, blue) if i < 2 else None) for i in range(30)]
+    from_behind = [SimpleNamespace(reading=Reading(face, 0, blue) if i % 15 == 0 else None) for i in range(60)]
     crowd = [SimpleNamespace(reading=Reading(face, int(i % 2), blue)) for i in range(30)]
     turns = [SimpleNamespace(reading=Reading(face, 0, blue if i < 18 else -blue)) for i in range(30)]
     _check([SimpleNamespace(reading=Reading(face, 0, blue + i % 5)) for i in range(30)])
+    _check(from_behind)
     for pictures, code in ((nobody, "no-face"), (crowd, "several-faces"), (turns, "several-faces")):
         with pytest.raises(GazeSplatError) as caught:
             _check(pictures)

@@ -16,7 +16,7 @@ from gazesplat.backend.video import frames as choosing
 from gazesplat.backend.video.poses import straightened
 from gazesplat.backend.video.prepare import prepare_clip
 from gazesplat.backend.video.upright import quarter_turns, read_any_way_up, turned_points
-from tests.clips import label_colours, repeat, write_clip
+from tests.clips import label_colours, repeat, ticks_a_second, turn_on_its_side, uneven_times, write_clip
 from tests.faces import RecordingContext, astronaut
 
 
@@ -53,6 +53,27 @@ def test_ten_minutes_are_looked_at_here_and_there(tmp_path):
     indices = [one.index for stretch in stretches for one in stretch]
     assert told.codes == ["clip-long"] and "600 s" in told.warnings[0][1]
     assert 15 <= len(indices) <= 30 and min(indices) < 3000 and max(indices) > 33_000
+
+
+def test_a_clip_that_is_stored_on_its_side_comes_out_upright(tmp_path):
+    lying = np.full((96, 128, 3), (200, 40, 40), np.uint8)
+    lying[:48] = (40, 40, 200)                      # blue above red; turned clockwise, blue is on the right
+    clip = write_clip(tmp_path / "clip.mp4", [lying] * 9)
+    turn_on_its_side(clip)
+    upright = choosing._collect(clip, 9, 540, RecordingContext())[0][0].pixels()
+    assert upright.shape == (128, 96, 3)
+    assert upright[64, 80, 2] > 150 > 90 > upright[64, 80, 0] and upright[64, 16, 0] > 150 > 90 > upright[64, 16, 2]
+
+
+def test_uneven_frames_keep_their_own_times(tmp_path):
+    rng = np.random.default_rng(4)
+    clip = write_clip(tmp_path / "clip.mp4", [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(10)])
+    lasts = np.array([1, 1, 5, 1, 1, 1, 9, 1, 1, 1])
+    unit = ticks_a_second(clip) // 30
+    uneven_times(clip, (lasts * unit).tolist())
+    stretches = choosing._collect(clip, 10, 540, RecordingContext())
+    times = np.array([one.time_s for stretch in stretches for one in stretch])
+    assert np.allclose(times - times[0], np.concatenate([[0.0], np.cumsum(lasts[:-1])]) / 30.0, atol=2e-3)
 
 
 @pytest.mark.parametrize(("ending", "codec"), [("webm", "VP80"), ("webm", "VP90"), ("mkv", "mp4v"), ("mkv", "MJPG")])

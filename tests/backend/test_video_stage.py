@@ -14,16 +14,17 @@ from gazesplat.backend.model.scan import EyeRuler, FaceScan
 from gazesplat.backend.render import Camera, RenderSettings, render
 from gazesplat.backend.train.isolate import Keep, head_of
 from gazesplat.backend.train.views import View
-from gazesplat.backend.video.clip import Cameras, Clip, Frames
+from gazesplat.backend.video.clip import Cameras, Clip, Frames, write_png
 from gazesplat.backend.video.eye_colours import MOST_CHANGE_OF, EyeView, fit_eye_colours
-from gazesplat.backend.video.eye_scan import CORNERS, IRISES, gaze_beside_average, replaced_by_eyes, scan_eyes
+from gazesplat.backend.video.eye_scan import CORNERS, IRISES, gaze_beside_average, replaced_by_eyes
 from gazesplat.gazesplat_addon.rig import parts
 from gazesplat.gazesplat_addon.rig.pose import Pose, PosedSplats, pose_splats
 from gazesplat.gazesplat_addon.splat.arrays import Splats, concatenate
+from tests.faces import RecordingContext
 
 torch = pytest.importorskip("torch", reason="the video part of the backend's environment is not installed")
 
-from gazesplat.backend.stages.video import training_settings
+from gazesplat.backend.stages.video import training_settings, with_eyes
 from gazesplat.backend.train import device
 from gazesplat.backend.train.settings import TrainSettings, preset
 
@@ -60,6 +61,15 @@ def test_only_the_head_is_kept():
     assert kept[:len(head)][seen].mean() > 0.9
     everything = head_of(head, views, None, Keep())
     assert everything[below & (head.means[:, 1] < -0.03)].mean() > 0.7     # without a chin there is no cut
+
+
+class JobStandIn(RecordingContext):
+    """What a portrait's provenance asks a job for."""
+
+    def __init__(self, path):
+        super().__init__()
+        path.write_bytes(b"a clip")
+        self.input_path, self.spec = path, SimpleNamespace(kind="video", seed=0, quality="draft", options={})
 
 
 def filmed(gazes_deg: np.ndarray, folder) -> Clip:
@@ -115,12 +125,20 @@ def test_lids_learn_from_the_side_and_nothing_else_changes():
     assert np.abs(fitted.colours[lid] - 0.6).max() <= MOST_CHANGE_OF[parts.LOWER_LID] + 1e-6
 
 
-def test_a_clip_without_open_eyes_is_refused(tmp_path):
+def test_a_head_whose_eyes_are_never_open_comes_without_living_ones(tmp_path):
     clip = filmed(np.zeros((5, 2)), tmp_path)
+    clip.frames.landmarks_px[0] = np.nan
     shut = Clip(replace(clip.frames, eyes_open=np.zeros(5)), clip.cameras)
-    with pytest.raises(GazeSplatError) as refusal:
-        scan_eyes(shut, blobs(np.zeros((1, 3))))
-    assert refusal.value.code == "no-eyes"
+    for kind, shape in (("images", (shut.frames.height, shut.frames.width, 3)), ("masks", (shut.frames.height, shut.frames.width))):
+        (tmp_path / kind).mkdir()
+        for name in shut.frames.names:
+            write_png(tmp_path / kind / name, np.full(shape, 200, np.uint8))
+    context = JobStandIn(tmp_path / "clip.mp4")
+    head = blobs(np.zeros((3, 3)))
+    splats, groups, rig, scan, figures = with_eyes(shut, head, context)
+    assert splats is head and (groups == parts.HEAD).all() and rig.eyes == {} and figures["eye_splats"] == 0
+    assert context.codes == ["no-eyes"] and rig.warnings == context.warnings
+    assert scan.image.shape == (shut.frames.height, shut.frames.width, 3) and scan.head_mask.max() > 0.7
 
 
 def test_built_eyes_replace_what_lies_at_their_surface():
