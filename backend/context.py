@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .contract import paths
+from .contract.errors import GazeSplatError
 from .contract.events import Writer
 from .contract.job import JobSpec
 
@@ -93,7 +94,14 @@ class JobContext:
         """Return True when the artist has asked to stop, for loops that report nothing."""
         return self.writer.should_stop()
 
-    @staticmethod
-    def _stop_if(stop: bool) -> None:
+    def _stop_if(self, stop: bool) -> None:
         if stop:
             raise Cancelled
+        if not self.writer.folder_is_there():
+            raise folder_gone(self.folder)
+
+
+def folder_gone(folder: Path) -> GazeSplatError:
+    """Return the error for a job whose folder has vanished under it."""
+    return GazeSplatError("folder-gone", f"The job's folder is gone: {folder}.",
+                          "It was moved, deleted, or lies on a drive that was unplugged. Start the reconstruction again.")

@@ -76,6 +76,13 @@ def _sleep(context: JobContext, seconds: float) -> None:
     time.sleep(seconds)
 
 
+def _wait_for(context: JobContext, path: str) -> None:
+    """Work in silence until a file is there."""
+    deadline = time.monotonic() + _LONGEST_HANG_S
+    while not Path(path).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def _hang(context: JobContext) -> None:
     """Ignore the cancel file and every polite signal."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -106,12 +113,12 @@ def _import(context: JobContext, name: str) -> None:
     import_module(name)
 
 
-def _write(context: JobContext, path: str) -> None:
-    """Write to a path relative to the result, or absolute: /dev/full is a full disk."""
+def _write(context: JobContext, path: str, size: int = 4096) -> None:
+    """Write so many bytes to a path relative to the result, or absolute: /dev/full is a full disk."""
     with (context.result_part_folder / path).open("wb") as file:
-        file.write(b"x" * 4096)
+        file.write(b"x" * size)
 
 
 _STEPS = {"stage": _stage, "progress": _progress, "count": _count, "warn": _warn, "preview": _preview, "fail": _fail, "noise": _noise,
-          "sleep": _sleep, "hang": _hang, "child": _child, "abort": _abort, "bug": _bug,
+          "sleep": _sleep, "wait-for": _wait_for, "hang": _hang, "child": _child, "abort": _abort, "bug": _bug,
           "exhaust-memory": _exhaust_memory, "import": _import, "write": _write}

@@ -13,13 +13,14 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from .context import Cancelled, JobContext
+from .context import Cancelled, JobContext, folder_gone
 from .contract import environment, paths, result
 from .contract.errors import GazeSplatError
 from .contract.events import Writer
 from .contract.job import read_job
+from .contract.process_identity import start_mark
 from .contract.refusals import explain_os_error
-from .contract.versions import PROTOCOL, extension_version
+from .contract.versions import MANIFEST, PROTOCOL, extension_version
 
 DONE, FAILED, CANCELLED = 0, 1, 2
 
@@ -38,26 +39,32 @@ def run_job(folder: Path, *, log_name: str, echo: Callable[[dict], None] | None 
     from, if not in the job. Raises GazeSplatError
     ``job-already-run`` and OSError when not even the first event can be written.
     """
+    installed = _installed()
     with closing(Writer(folder, echo)) as writer:
-        ending, fields = _attempt(folder, writer, log_name, work)
+        ending, fields = _attempt(folder, writer, log_name, work, installed)
         try:
-            if ending != "done":
-                result.discard(folder)
-            if ending == "done" or fields.get("code") == "disk-full":
-                # Makes room for the last event; nothing is resumed from here.
+            if ending == "done":
                 shutil.rmtree(work or folder / paths.WORK, ignore_errors=True)
+            else:
+                result.discard(folder)
         finally:
-            writer.emit(ending, **fields)
+            try:
+                writer.emit(ending, **fields)
+            except OSError:
+                # Makes room for the last event, at the price of what could be resumed from.
+                shutil.rmtree(work or folder / paths.WORK, ignore_errors=True)
+                writer.flush()
     return {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}[ending]
 
 
-def _attempt(folder: Path, writer: Writer, log_name: str, work: Path | None) -> tuple[str, dict]:
+def _attempt(folder: Path, writer: Writer, log_name: str, work: Path | None, installed: tuple | None) -> tuple[str, dict]:
     """Run the job's stages and publish; return the terminal event's type and fields."""
     started = time.monotonic()
     try:
         with _interruptible():
             writer.emit("hello", protocol=PROTOCOL, gazesplat=extension_version(), python=platform.python_version(),
                         platform=platform.platform(), pid=os.getpid())
+            _sign(folder)
             spec = read_job(folder)
             context = JobContext(folder, spec, writer, work=work)
             run = _stages_of(spec.kind)
@@ -69,9 +76,30 @@ def _attempt(folder: Path, writer: Writer, log_name: str, work: Path | None) -> 
         return "cancelled", {}
     except Exception as error:  # noqa: BLE001  the boundary of the process: nothing may leave it unreported
         _log.exception("the job failed")
+        if not isinstance(error, GazeSplatError) and not paths.exists(folder / paths.EVENTS):
+            error = folder_gone(folder)
+        if not isinstance(error, GazeSplatError) and _installed() != installed:
+            error = GazeSplatError("extension-changed", "GazeSplat was updated or removed while this job ran.",
+                                   "Start it again with the version that is installed now.")
         return "failed", _explain(error, log_name).as_dict()
     return "done", {"result": paths.RESULT, "seconds": round(time.monotonic() - started, 3),
                     "stage_seconds": context.stage_seconds}
+
+
+def _sign(folder: Path) -> None:
+    """Say which process works here, unless whoever started it has: it may have been killed before it could."""
+    if not paths.exists(folder / paths.PID):
+        pid = os.getpid()
+        paths.write_json_atomically(folder / paths.PID, {"pid": pid, "started": start_mark(pid) or ""})
+
+
+def _installed() -> tuple | None:
+    """Return what tells this installation of the extension from one that replaces it, None when it is gone."""
+    try:
+        manifest = MANIFEST.stat()
+    except OSError:
+        return None
+    return manifest.st_ino, manifest.st_mtime_ns
 
 
 def _stages_of(kind: str) -> Callable[[JobContext], None]:

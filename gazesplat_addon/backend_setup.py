@@ -6,7 +6,7 @@ Blender's own by default, is only read. The environment lies in the extension's 
 """
 from __future__ import annotations
 
-import json
+import logging
 import secrets
 import shutil
 import sys
@@ -15,7 +15,7 @@ from pathlib import Path
 import bpy
 
 from ..backend.contract import environment as contract
-from ..backend.contract import machine
+from ..backend.contract import machine, plain_json
 from ..backend.contract.environment import PORTRAITS, READY, SETS, SETUP, PackageSet
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.refusals import explain_os_error
@@ -24,6 +24,8 @@ from .jobs import environment, registry
 from .jobs.folder import create_job
 from .jobs.state import DONE, RUNNING, Job
 from .reconstruction import Reconstruction
+
+_log = logging.getLogger(__name__)
 
 NAME = "Backend set-up"
 _REMOVED = f"{environment.FOLDER}-removed-"    # an environment on its way out
@@ -46,7 +48,10 @@ class BackendSetup(Reconstruction):
         """Take in the news; in the end also what the doctor said of the new environment."""
         before = self.state
         if super().poll() == DONE and before != DONE:
-            backend_status.remember(json.loads((self._job.result_folder / contract.SETUP_REPORT).read_text("utf-8")))
+            try:
+                backend_status.remember(plain_json.read(self._job.result_folder / contract.SETUP_REPORT))
+            except (OSError, ValueError) as error:
+                _log.warning("what the doctor said cannot be read: %s", error)
         return self.state
 
     def result(self, *, timeout_s: float = float("inf"), **_ignored: object) -> Path:

@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..backend.contract import result
 from ..backend.contract.errors import GazeSplatError
 from . import motion
 from .gaze import capture
 from .gaze.capture import Acting, Readings
+from .gaze.readings import load_readings
 from .gaze.schedule import Take
 from .portrait import Portrait
 from .portrait_job import PortraitJob
 from .scene import actions, layers
 
 CAPTURED_LAYERS = ("gaze", "blinks", "head")
-MOST_BYTES = 64 << 20
-MOST_FRAMES = 100_000
 
 
 @dataclass(frozen=True)
@@ -79,24 +76,6 @@ def perform(portrait: Portrait, readings: Readings, *, start: float, head_share:
             layers.set_muted(root, head, layer, True)
     root.update_tag()
     return _summary(readings, acting, keys)
-
-
-def load_readings(path: Path) -> Readings:
-    """Read what the backend has written; GazeSplatError ``bad-readings``."""
-    names = Readings.__dataclass_fields__
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError("it is too large")
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: np.asarray(data[name], float) for name in names}
-    except (OSError, ValueError, KeyError) as error:
-        raise GazeSplatError("bad-readings", f"{path.name} cannot be read: {error}.", "Capture the clip again.") from error
-    count = len(arrays["times_s"])
-    shapes = {"times_s": (count,), "spread": (count,), "eye_deg": (count, 2), "aperture": (count, 2), "head_deg": (count, 3),
-              "head_m": (count, 3)}
-    if count > MOST_FRAMES or any(arrays[name].shape != shapes[name] for name in names) or not (np.diff(arrays["times_s"]) > 0).all():
-        raise GazeSplatError("bad-readings", f"{path.name} does not hold the readings of a clip.", "Capture the clip again.")
-    return Readings(**arrays)
 
 
 def _summary(readings: Readings, acting: Acting, keys: int) -> Captured:

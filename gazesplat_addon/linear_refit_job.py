@@ -2,11 +2,10 @@
 """A portrait that is in the scene gets colours for linear light: what ``portrait.refit_linear(wait=False)`` returns."""
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
-from ..backend.contract import result
+from ..backend.contract import plain_json, result
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.job import QUALITIES
 from ..backend.contract.refusals import explain_os_error
@@ -29,7 +28,11 @@ class LinearRefitJob(PortraitJob):
         return self._outcome
 
     def _bring_in(self, portrait: Portrait, made: Path) -> Figures:
-        figures = json.loads((made / result.METRICS).read_text("utf-8"))["linear"]
+        try:
+            figures = plain_json.read(made / result.METRICS)["linear"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise GazeSplatError("bad-result", f"What the refit of {portrait.name} has left cannot be read ({error}).",
+                                 "Start it again.") from error
         target = path_beside(_ply_of(portrait))
         part = target.with_name(target.name + ".part")
         try:

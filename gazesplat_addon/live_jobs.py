@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import bpy
 
+from ..backend.contract.errors import GazeSplatError
 from . import backend_setup, known_jobs, reconstruction
 from .reconstruction import Reconstruction
 
@@ -92,8 +93,8 @@ def _is_settled(job: Reconstruction) -> bool:
 def _find_again() -> None:
     try:
         found = [*known_jobs.known(), *backend_setup.known()]
-    except OSError as error:
-        _log.warning("the jobs folder cannot be read: %s", error)
+    except GazeSplatError as error:
+        _log.warning("%s", error)
         return
     for job in found:
         if job.state in (reconstruction.QUEUED, reconstruction.RUNNING) or (job.state == reconstruction.DONE and not job.imported):

@@ -6,13 +6,12 @@ that another Blender, or the same one after a crash, can finish it.
 """
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import bpy
 
-from ..backend.contract import paths
+from ..backend.contract import paths, plain_json
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.refusals import explain_os_error
 from . import preferences
@@ -102,7 +101,7 @@ class PortraitJob(Reconstruction):
 def _read(folder: Path) -> dict:
     """Return what the job's folder says about its portrait; GazeSplatError ``bad-job``."""
     try:
-        fields = json.loads((folder / FOR).read_text("utf-8"))
+        fields = plain_json.read(folder / FOR)
         return {"name": str(fields["name"]), "folder": str(fields["folder"]), "settings": dict(fields["settings"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GazeSplatError("bad-job", f"{FOR} in {folder.name} cannot be read.", "Start it again.") from error

@@ -21,12 +21,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import paths
+from . import paths, plain_json
 from .errors import GazeSplatError
 from .versions import PROTOCOL, refuse_newer
 
 TERMINAL = frozenset({"done", "failed", "cancelled"})
 TYPES = TERMINAL | {"hello", "stage", "progress", "preview", "warning"}
+UNREADABLE = {"v": PROTOCOL, "t": 0.0, "type": "warning", "code": "unreadable-event",
+              "message": "The backend wrote a line that is no event.", "hint": "See the log for what happened."}
+_LARGEST = 1e15    # of a number in an event; seconds since 1970 are 1.8e9
+# What readers of an event rely on, by type.
+_FIELDS: dict[str, dict[str, type]] = {
+    "hello": {}, "stage": {"name": str}, "progress": {"fraction": float}, "preview": {"path": str},
+    "warning": {"code": str, "message": str}, "done": {}, "failed": {"code": str, "message": str}, "cancelled": {}}
 
 
 class Writer:
@@ -62,7 +69,16 @@ class Writer:
 
     def should_stop(self) -> bool:
         """Return True when the artist has asked the job to stop."""
-        return (self._folder / paths.CANCEL).exists()
+        return paths.exists(self._folder / paths.CANCEL)
+
+    def folder_is_there(self) -> bool:
+        """Return whether what is written still arrives anywhere: a drive may be unplugged, a folder moved."""
+        return paths.exists(self._folder / paths.EVENTS)
+
+    def flush(self) -> None:
+        """Write what an event that raised has left unwritten, once there is room."""
+        self._file.flush()
+        self._ended = True
 
     def close(self) -> None:
         """Close the file; nothing can be emitted afterwards."""
@@ -73,19 +89,30 @@ class Writer:
 def parse(line: bytes) -> dict:
     """Return one complete line as an event.
 
-    A line that is no event (a full disk cuts lines short) becomes a ``warning`` with the code
+    A line that is no event (a full disk cuts lines short, somebody edits them) becomes a ``warning`` with the code
     ``unreadable-event``, so that one bad line neither stops a job nor goes unseen. A line of a newer
     protocol raises GazeSplatError ``protocol-newer``.
     """
     try:
-        event = json.loads(line)
+        event = plain_json.parse(line)
     except ValueError:
         event = None
-    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
-        return {"v": PROTOCOL, "t": 0.0, "type": "warning", "code": "unreadable-event",
-                "message": "The backend wrote a line that is no event.", "hint": "See the log for what happened."}
-    refuse_newer(event.get("v"), "The job's events")
-    return event
+    if isinstance(event, dict) and isinstance(event.get("v"), int) and event["v"] > PROTOCOL:
+        refuse_newer(event["v"], "The job's events")
+    return event if _is_event(event) else dict(UNREADABLE)
+
+
+def _is_event(event: object) -> bool:
+    """Return whether this is an event with every field that its readers rely on."""
+    if not isinstance(event, dict) or type(event.get("v")) is not int or event["v"] != PROTOCOL or event.get("type") not in tuple(TYPES):
+        return False
+    needed = {"t": float, **_FIELDS[event["type"]]}
+    whole = all(_is_number(event.get(name)) if kind is float else isinstance(event.get(name), kind) for name, kind in needed.items())
+    return whole and (event["type"] != "preview" or paths.is_inside(event["path"]))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def split_lines(data: bytes) -> tuple[list[bytes], int]:

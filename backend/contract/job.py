@@ -2,12 +2,11 @@
 """``job.json``: what the artist asked for, read and checked the same way on both sides."""
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from . import paths
+from . import paths, plain_json
 from .errors import GazeSplatError
 from .versions import PROTOCOL, refuse_newer
 
@@ -55,9 +54,8 @@ class JobSpec:
             raise _bad(f"its device '{self.device}' is none of {', '.join(DEVICES)}")
         if self.seed < 0:
             raise _bad("its seed is negative")
-        relative = PurePosixPath(self.input)
-        if relative.is_absolute() or ".." in relative.parts or "\\" in self.input or ":" in self.input:
-            raise _bad(f"its input '{self.input}' does not lie inside the job folder")
+        if self.input and not paths.is_inside(self.input):
+            raise _bad(f"its input {self.input!r} does not lie inside the job folder")
 
 
 def write_job(folder: Path, spec: JobSpec) -> None:
@@ -72,12 +70,14 @@ def read_job(folder: Path) -> JobSpec:
     ``protocol-newer``. Fields this version does not know are an error too: they would be ignored.
     """
     try:
-        content = json.loads((folder / paths.JOB).read_text("utf-8"))
+        content = plain_json.read(folder / paths.JOB)
     except FileNotFoundError as error:
         raise GazeSplatError("no-job", f"There is no {paths.JOB} in {folder}.",
                              "Give the folder of a job that GazeSplat has made.") from error
+    except OSError as error:
+        raise _bad(f"{paths.JOB} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise _bad("it is not JSON text") from error
+        raise _bad(f"it is not JSON text ({error})") from error
     if not isinstance(content, dict):
         raise _bad("it is not an object")
     refuse_newer(content.get("protocol"), "The job")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 JOB = "job.json"
 INPUT = "input"
@@ -27,9 +27,24 @@ RESULT = "result"
 RESULT_PART = "result.part"
 
 
+def is_inside(relative: str) -> bool:
+    """Return whether text names something below a job folder: relative, with '/', and nothing that leads out on any system."""
+    parts = PurePosixPath(relative)
+    return bool(parts.parts) and not (parts.is_absolute() or ".." in parts.parts or set("\\:\0") & set(relative))
+
+
+def exists(path: Path) -> bool:
+    """Return whether a path exists; what cannot be looked at, as on a drive that is gone, does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Write UTF-8 text to a temporary name beside ``path`` and rename it into place."""
-    part = path.with_name(path.name + ".part")
+    # Two processes may write the same file: the one that renames last wins, and neither trips over the other's part.
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)

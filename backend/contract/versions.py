@@ -10,12 +10,12 @@ from .errors import GazeSplatError
 # Raised when job.json, an event or the result's layout changes so that an older reader would misread it.
 PROTOCOL = 1
 
-_MANIFEST = Path(__file__).resolve().parents[2] / "blender_manifest.toml"
+MANIFEST = Path(__file__).resolve().parents[2] / "blender_manifest.toml"
 
 
 def extension_version() -> str:
     """Return the extension's version, which the manifest alone states."""
-    return str(tomllib.loads(_MANIFEST.read_text("utf-8"))["version"])
+    return str(tomllib.loads(MANIFEST.read_text("utf-8"))["version"])
 
 
 def refuse_newer(protocol: object, what: str) -> None:

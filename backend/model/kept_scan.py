@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ...gazesplat_addon.rig import eye_marks
-from ...gazesplat_addon.rig.eye_marks import Crop, EyeMarks, finite_array
+from ...gazesplat_addon.rig.eye_marks import Crop, EyeMarks, crop_of, finite_array
 from ..contract.errors import GazeSplatError
 from ..contract.job import JobSpec
 from ..eyes.contour import TERMS, EyeContour, LidContour
@@ -52,11 +52,11 @@ def load_scan(photo: Path) -> tuple[FaceScan, dict]:
         eyes = {side: _eye(data["eyes"][side]) for side in data["eyes"]}
         if set(eyes) != set(eye_marks.SIDES):
             raise ValueError("an eye is missing")
-        ruler = EyeRuler(**{f.name: float(data["ruler"][f.name]) for f in fields(EyeRuler)})
-        crop = Crop(**{name: float(data["crop"][name]) for name in Crop.__dataclass_fields__})
+        ruler = EyeRuler(**{f.name: float(finite_array(data["ruler"][f.name], ())) for f in fields(EyeRuler)})
+        crop = crop_of(data["crop"])
         fx, fy, cx, cy = (float(v) for v in finite_array(data["camera"], (4,)))
         scan = FaceScan(np.ascontiguousarray(pixels, np.float32) / np.float32(255.0), finite_array(data["landmarks_px"], (LANDMARKS, 3)),
-                        {str(name): float(score) for name, score in data["blendshapes"].items()}, fx, fy, cx, cy,
+                        {str(name): float(finite_array(score, ())) for name, score in data["blendshapes"].items()}, fx, fy, cx, cy,
                         finite_array(data["portrait_to_camera"], (4, 4)), _UNKNOWN, _UNKNOWN, _UNKNOWN, eyes, ruler, crop)
         JobSpec(id="kept", kind=data["kind"], quality=data["quality"], seed=data["seed"], options=data["options"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:

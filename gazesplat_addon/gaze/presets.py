@@ -5,11 +5,11 @@ A file holds what differs from somebody who listens: any field of ``MotionPreset
 """
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from ...backend.contract import plain_json
 from ...backend.contract.errors import GazeSplatError
 from . import head, inputs, pupil
 from .states import STATES, GazeState, state_named
@@ -98,9 +98,7 @@ def named(name: str, *folders: Path) -> MotionPreset:
 def read(path: Path) -> MotionPreset:
     """Return the preset in a JSON file; GazeSplatError ``bad-preset`` says what is wrong with it."""
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ValueError(f"it is larger than {LARGEST_BYTES} bytes")
-        data = json.loads(path.read_text("utf-8"))
+        data = plain_json.read(path, LARGEST_BYTES)
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
             raise ValueError(f'it does not say "format": {FORMAT}')
         return _preset(path.stem, data)

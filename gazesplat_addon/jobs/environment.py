@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -55,8 +56,13 @@ def set_up_hint() -> str:
 
 def set_up_command(python: Path, folder: Path, *, video: bool = False, wheels: Path | None = None) -> str:
     """Return the line that does in a terminal what Set Up Backend does, ready to be copied."""
-    words = [f'"{python}"', "-I", f'"{process.BACKEND}"', "set-up", "--folder", f'"{folder}"']
-    return " ".join([*words, *(["--video"] if video else []), *(["--wheels", f'"{wheels}"'] if wheels is not None else [])])
+    words = [_quoted(python), "-I", _quoted(process.BACKEND), "set-up", "--folder", _quoted(folder)]
+    return " ".join([*words, *(["--video"] if video else []), *(["--wheels", _quoted(wheels)] if wheels is not None else [])])
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as one word for a shell; plain double quotes, which every shell knows, where nothing in it is special."""
+    return f'"{path}"' if sys.platform == "win32" or not set('"$`\\!\n') & set(str(path)) else shlex.quote(str(path))
 
 
 def check_python(python: Path, timeout_s: float = 30.0) -> None:

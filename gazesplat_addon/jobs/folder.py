@@ -14,6 +14,8 @@ from ...backend.contract.refusals import explain_os_error
 from ...backend.contract.result import EYES, REFIT
 from ...backend.contract.versions import extension_version
 
+_TRIES = 8
+
 
 def create_job(jobs_folder: Path, kind: str, source: Path | None = None, *, quality: str = "standard",
                device: str = "auto", seed: int = 0, options: dict | None = None, versions: dict | None = None) -> Path:
@@ -41,10 +43,16 @@ def create_job(jobs_folder: Path, kind: str, source: Path | None = None, *, qual
 
 def _make_folder(jobs_folder: Path, kind: str) -> Path:
     """Make and return a folder such as ``20261121-014500-selfie-7f3a``: sorted by name is sorted by time."""
-    folder = jobs_folder / f"{datetime.now():%Y%m%d-%H%M%S}-{kind}-{secrets.token_hex(2)}"
     try:
         jobs_folder.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
+        for left in reversed(range(_TRIES)):
+            folder = jobs_folder / f"{datetime.now():%Y%m%d-%H%M%S}-{kind}-{secrets.token_hex(2)}"
+            try:
+                folder.mkdir()
+                break
+            except FileExistsError:     # by chance, or of a day on which the clock stood wrong
+                if not left:
+                    raise
     except OSError as error:
         raise explain_os_error(error, place_chosen=True) or error from error
     return folder.resolve()

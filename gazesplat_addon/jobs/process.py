@@ -2,19 +2,18 @@
 """Starts the backend, recognises it again after Blender restarts, and ends it with all its children."""
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from ...backend.contract import paths
+from ...backend.contract import paths, plain_json
 from ...backend.contract.errors import GazeSplatError
+from ...backend.contract.process_identity import ProcessMark, start_mark
 from ...backend.contract.refusals import explain_os_error
-from .process_identity import start_mark
 
 BACKEND = Path(__file__).resolve().parents[2] / "backend"
 
@@ -22,19 +21,12 @@ _log = logging.getLogger(__name__)
 
 # Blender's own Python and OpenColorIO settings, or a virtual environment it was started from, would
 # lead another Python astray.
+_NO_PID = 1 << 32      # Windows counts to here, others less far
 _SCRUBBED_PREFIXES = ("PYTHON", "BLENDER", "VIRTUAL_ENV", "CONDA", "__PYVENV", "OCIO")
 
 
-@dataclass(frozen=True)
-class ProcessMark:
-    """Which process runs a job: ``pid`` alone is not enough, numbers are given out again."""
-
-    pid: int
-    started: str
-
-
-def start(python: Path, folder: Path) -> subprocess.Popen:
-    """Start the backend on a job folder, write ``pid.json`` and return the process.
+def start(python: Path, folder: Path) -> tuple[subprocess.Popen, ProcessMark]:
+    """Start the backend on a job folder, write ``pid.json`` and return the process and its mark.
 
     Its stdout and stderr go to ``log.txt``. It leads a process group (a session) of its own: Ctrl-C in
     Blender's terminal does not reach it, it survives Blender, and it can be ended with its children.
@@ -60,7 +52,7 @@ def start(python: Path, folder: Path) -> subprocess.Popen:
         kill(mark)
         process.wait()
         raise explain_os_error(error) or error from error
-    return process
+    return process, mark
 
 
 def scrubbed_environment() -> dict[str, str]:
@@ -71,11 +63,14 @@ def scrubbed_environment() -> dict[str, str]:
 def read_mark(folder: Path) -> ProcessMark | None:
     """Return who runs, or ran, the job; None if it was never started."""
     try:
-        fields = json.loads((folder / paths.PID).read_text("utf-8"))
-        return ProcessMark(int(fields["pid"]), str(fields["started"]))
+        fields = plain_json.read(folder / paths.PID)
+        pid, started = fields["pid"], fields["started"]
+        if not (isinstance(pid, int) and 0 <= pid < _NO_PID and isinstance(started, str)):
+            raise ValueError("it names no process")
+        return ProcessMark(pid, started)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise GazeSplatError("bad-job", f"{paths.PID} in {folder.name} cannot be read.",
                              "Start the reconstruction again.") from error
 
@@ -102,6 +97,16 @@ def interrupt(mark: ProcessMark) -> None:
         _log.info("process %d could not be interrupted: %s", mark.pid, error)
 
 
+def end_remains(mark: ProcessMark) -> None:
+    """End what a process that has just been seen to die left running: its group outlives it.
+
+    Only for a process that this program has seen alive: much later the number may lead another group. On Windows
+    children are found through their parent, so there is nothing to be found any more.
+    """
+    if sys.platform != "win32" and mark.pid > 1 and start_mark(mark.pid) is None:
+        _kill_group(mark.pid)
+
+
 def kill(mark: ProcessMark) -> None:
     """End the process and everything it started, at once."""
     if not is_running(mark):
@@ -110,7 +115,11 @@ def kill(mark: ProcessMark) -> None:
         subprocess.run(["taskkill", "/T", "/F", "/PID", str(mark.pid)], capture_output=True, check=False,
                        creationflags=subprocess.CREATE_NO_WINDOW)
         return
+    _kill_group(mark.pid)
+
+
+def _kill_group(leader: int) -> None:
     try:
-        os.killpg(mark.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        _log.info("process %d had ended already", mark.pid)
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError) as error:
+        _log.info("the group of process %d was not ended: %s", leader, error)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...backend.contract import paths
 from ...backend.contract.errors import GazeSplatError
+from ...backend.contract.refusals import explain_os_error
 from .state import DONE, ENDED, QUEUED, RUNNING, Job
 
 # Left in a job folder by the add-on once its portrait is in a scene.
@@ -19,12 +20,19 @@ _log = logging.getLogger(__name__)
 def list_jobs(jobs_folder: Path) -> list[Job]:
     """Return the jobs in the folder, oldest first.
 
-    Folders that are no jobs are passed over; one that cannot be read (damaged, or of a newer
-    GazeSplat) is passed over with a line in the log.
+    Folders that are no jobs are passed over; one that cannot be read (damaged, somebody else's, or of a newer
+    GazeSplat) is passed over with a line in the log. GazeSplatError ``no-permission`` for a jobs folder that may not be read.
     """
+    try:
+        folders = sorted(Path(jobs_folder).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise explain_os_error(error) or GazeSplatError("bad-folder", f"The jobs folder {jobs_folder} cannot be read: {error.strerror}.",
+                                                        "Plug its drive in, or choose another.") from error
     found = []
-    for folder in sorted(Path(jobs_folder).iterdir()) if Path(jobs_folder).is_dir() else ():
-        if not (folder / paths.JOB).is_file():
+    for folder in folders:
+        if not paths.exists(folder / paths.JOB):
             continue
         try:
             found.append(Job(folder))
@@ -34,8 +42,12 @@ def list_jobs(jobs_folder: Path) -> list[Job]:
 
 
 def mark_imported(job: Job) -> None:
-    """Remember that the job's portrait is in a scene."""
-    (job.folder / _IMPORTED).touch()
+    """Remember that the job's portrait is in a scene; in a folder that may not be written to, only while Blender runs."""
+    job.imported = True
+    try:
+        (job.folder / _IMPORTED).touch()
+    except OSError as error:
+        _log.warning("the job %s cannot be marked as imported: %s", job.folder.name, error)
 
 
 def running(jobs: list[Job]) -> list[Job]:
@@ -45,7 +57,7 @@ def running(jobs: list[Job]) -> list[Job]:
 
 def waiting_for_import(jobs: list[Job]) -> list[Job]:
     """Return the finished jobs whose portrait nobody has imported."""
-    return [job for job in jobs if job.state == DONE and not (job.folder / _IMPORTED).exists()]
+    return [job for job in jobs if job.state == DONE and not (job.imported or paths.exists(job.folder / _IMPORTED))]
 
 
 def stale(jobs: list[Job]) -> list[Job]:
@@ -57,4 +69,9 @@ def remove(job: Job) -> None:
     """Delete a job's folder; GazeSplatError ``job-running`` while its backend works."""
     if job.state == RUNNING:
         raise GazeSplatError("job-running", f"The job {job.folder.name} is still running.", "Cancel it first.")
-    shutil.rmtree(job.folder)
+    try:
+        shutil.rmtree(job.folder)
+    except FileNotFoundError:
+        _log.info("the job %s was gone already", job.folder.name)
+    except OSError as error:
+        raise explain_os_error(error, place_chosen=True) or error from error

@@ -6,14 +6,15 @@ All that matters is in the folder, so that a job is found again after Blender re
 """
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
-from ...backend.contract import paths
+from ...backend.contract import paths, result
 from ...backend.contract.errors import GazeSplatError
-from ...backend.contract.events import TERMINAL
+from ...backend.contract.events import TERMINAL, UNREADABLE
 from ...backend.contract.job import JobSpec, read_job
 from ...backend.contract.refusals import explain_os_error
 from . import process
@@ -26,13 +27,21 @@ ENDED = frozenset({DONE, FAILED, CANCELLED, CRASHED})
 INTERRUPT_AFTER_S = 1.5
 KILL_AFTER_S = 4.0
 
-# Made in a job's folder by whoever starts it.
+# Made in a job's folder by whoever starts it. A Blender that has claimed a job and not started it for so long is gone.
 CLAIMED = "claimed"
+CLAIM_HOLDS_S = 10.0
+# A clock that goes back, or on by more than this between two events, has been set.
+_LONGEST_SILENCE_S = 600.0
+# As many warnings as anybody reads; a damaged file of events has a million.
+_MOST_WARNINGS = 100
 # Before this much is done, and this much time has passed, the time left is a guess.
 LEAST_DONE, LEAST_SPENT_S = 0.05, 2.0
 
 # Bytes; with less than this, a terminal event and a log may not have found room.
 _SPACE_FOR_LAST_WORDS = 65_536
+
+_NOBODY = process.ProcessMark(0, "")
+_log = logging.getLogger(__name__)
 
 
 class Job:
@@ -49,6 +58,7 @@ class Job:
     seconds_left  how long the rest takes if it goes on like this, None while that cannot be told
     error       a GazeSplatError once the state is failed or crashed
     summary     the fields of the ``done`` event
+    imported    True once this program has brought the result into a scene
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,19 +72,18 @@ class Job:
         self.preview: Path | None = None
         self.seconds_left: float | None = None
         self._began_at: float | None = None
+        self._told_at: float | None = None
         self.error: GazeSplatError | None = None
         self.summary: dict = {}
+        self.imported = False
         self._tail = EventTail(self.folder)
         self._process: subprocess.Popen | None = None
-        self._mark = process.read_mark(self.folder)
+        self._mark: process.ProcessMark | None = None
+        self._seen_alive = False
+        self._claim_seen_at: float | None = None
+        self._cancel_asked = False
         self._interrupt_at = self._kill_at = float("inf")
-        if self._mark is not None:
-            self.state = RUNNING
-            if self.cancel_requested:
-                self._set_deadlines()
-            self.poll()
-        elif self.cancel_requested:
-            self.state = CANCELLED
+        self.poll()
 
     @property
     def result_folder(self) -> Path:
@@ -84,27 +93,49 @@ class Job:
     @property
     def cancel_requested(self) -> bool:
         """True once somebody has asked the job to stop."""
-        return (self.folder / paths.CANCEL).exists()
+        return self._cancel_asked or paths.exists(self.folder / paths.CANCEL)
 
     def start(self, python: Path) -> None:
-        """Start the backend with its Python; GazeSplatError ``job-already-run`` unless queued."""
+        """Start the backend with its Python; GazeSplatError ``job-already-run`` unless queued.
+
+        Where another Blender was faster this one follows: ``poll`` tells what happens there.
+        """
         if self.state != QUEUED:
             raise GazeSplatError("job-already-run", f"The job {self.folder.name} was started before.",
                                  "Start a new reconstruction.")
-        self._claim()
-        self._process = process.start(Path(python), self.folder)
-        self._mark = process.read_mark(self.folder)
-        self.state = RUNNING
+        if self._claim():
+            self._process, self._mark = process.start(Path(python), self.folder)
+            self.state = RUNNING
 
-    def _claim(self) -> None:
-        """Take the job: of two Blenders that watch one queue, one gets it."""
+    def _claim(self) -> bool:
+        """Take the job and return whether it is ours: of two Blenders that watch one queue, one gets it."""
         try:
             (self.folder / CLAIMED).touch(exist_ok=False)
-        except FileExistsError as error:
-            raise GazeSplatError("job-already-run", f"The job {self.folder.name} was started by another Blender.",
-                                 "Start a new reconstruction.") from error
+        except FileExistsError:
+            now = time.monotonic()
+            self._claim_seen_at = self._claim_seen_at or now
+            # Whoever claimed it may have died before it began. If it lives and is slow, the backend itself sees to it
+            # that only one works: events.jsonl is made once.
+            return now - self._claim_seen_at > CLAIM_HOLDS_S
         except OSError as error:
             raise explain_os_error(error, place_chosen=True) or error from error
+        return True
+
+    def _follow(self) -> None:
+        """Take note of the process that works, whoever started it; nothing before there is one."""
+        try:
+            mark = process.read_mark(self.folder)
+        except GazeSplatError as error:
+            _log.warning("%s", error)
+            mark = _NOBODY
+        if mark is not None:
+            # A copied or renamed folder says who works on the original.
+            self._mark = mark if self.spec.id == self.folder.name else _NOBODY
+            self.state = RUNNING
+            if self.cancel_requested:
+                self._set_deadlines()
+        elif self.cancel_requested:
+            self.state = CANCELLED
 
     def refuse(self, error: GazeSplatError) -> None:
         """Let a queued job end because it cannot be started."""
@@ -115,24 +146,44 @@ class Job:
         """Ask the job to stop; ``poll`` sees to it that it does, in the end by force."""
         if self.state in ENDED:
             return
-        (self.folder / paths.CANCEL).touch()
+        self._cancel_asked = True
         self._set_deadlines()
+        try:
+            (self.folder / paths.CANCEL).touch()
+        except OSError as error:    # then only signals can tell the backend
+            _log.warning("the job %s is stopped by force: %s", self.folder.name, error)
+            self._interrupt_at = 0.0
         if self.state == QUEUED:
             self.state = CANCELLED
 
     def poll(self) -> list[dict]:
         """Take in what the backend has said since the last call and return those events."""
+        if self.state == QUEUED:
+            self._follow()
         if self.state != RUNNING:
             return []
         # Look at the process first: what it wrote before it ended is then complete in the file.
         running = self._is_running()
-        new = self._tail.read()
-        for event in new:
-            self._take(event)
+        self._seen_alive |= running
+        new = self._news(whole=not running)
         if self.state == RUNNING and not running:
             self._end_without_a_word()
         elif self.state == RUNNING:
             self._press()
+        return new
+
+    def _news(self, *, whole: bool) -> list[dict]:
+        """Take in the next events, or all there are, up to the one that ends the job."""
+        new: list[dict] = []
+        try:
+            while self.state == RUNNING and (some := self._tail.read()):
+                new += some
+                for event in some:
+                    self._take(event)
+                if not whole:
+                    break
+        except GazeSplatError as error:     # written by a newer GazeSplat
+            self.error, self.state = error, FAILED
         return new
 
     def wait(self, timeout_s: float = float("inf"), interval_s: float = 0.1) -> str:
@@ -151,15 +202,18 @@ class Job:
 
     def _take(self, event: dict) -> None:
         kind = event["type"]
+        if self.state in ENDED:
+            return
         if kind == "stage":
             self.stage, self.text = str(event["name"]), ""
         elif kind == "progress":
-            self.fraction, self.text = float(event["fraction"]), str(event.get("text", ""))
+            self.fraction, self.text = min(max(float(event["fraction"]), 0.0), 1.0), str(event.get("text", ""))
             self._estimate(float(event["t"]))
         elif kind == "hello":
-            self._began_at = float(event["t"])
+            self._began_at = self._told_at = float(event["t"])
         elif kind == "warning":
-            self.warnings.append(event)
+            if len(self.warnings) < _MOST_WARNINGS and not (event == UNREADABLE and event in self.warnings):
+                self.warnings.append(event)
         elif kind == "preview":
             self.preview = self.folder / event["path"]
         elif kind == "failed":
@@ -170,13 +224,21 @@ class Job:
             self.state = {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}[kind]
 
     def _estimate(self, now: float) -> None:
-        """Reckon the time left from the clock of the backend's own events, which may jump: then nothing is said."""
+        """Reckon the time left from the clock of the backend's own events; where that was set, the gap counts as nothing."""
+        if self._began_at is not None and not 0.0 <= now - self._told_at <= _LONGEST_SILENCE_S:
+            self._began_at += now - self._told_at
+        self._told_at = now
         spent = now - self._began_at if self._began_at is not None else 0.0
         told = spent >= LEAST_SPENT_S and self.fraction >= LEAST_DONE
         self.seconds_left = spent * (1.0 - self.fraction) / self.fraction if told else None
 
     def _end_without_a_word(self) -> None:
         """The process is gone and left no terminal event: it was killed on request, or it crashed."""
+        if self._seen_alive:
+            process.end_remains(self._mark)
+        if paths.exists(self.result_folder) and not result.missing_files(self.result_folder, self.spec.kind):
+            self.fraction, self.state = 1.0, DONE     # killed after all was done, before it could say so
+            return
         if self.cancel_requested:
             self.state = CANCELLED
             return
@@ -184,7 +246,13 @@ class Job:
         self.state = CRASHED
 
     def _explain_crash(self) -> GazeSplatError:
-        if shutil.disk_usage(self.folder).free < _SPACE_FOR_LAST_WORDS:
+        try:
+            free = shutil.disk_usage(self.folder).free
+        except OSError:
+            return GazeSplatError("folder-gone", f"The job's folder is gone: {self.folder}.",
+                                  "If it is on a drive that was unplugged, plug it in and start Blender again: the job is found as it is. "
+                                  "Otherwise start the reconstruction again.")
+        if free < _SPACE_FOR_LAST_WORDS:
             return GazeSplatError("disk-full", "The disk is full: the backend could not even write its last words.",
                                   "Free some space, then start the reconstruction again.")
         last_words = log_tail(self.folder)

@@ -6,19 +6,19 @@ Both ends check with the same rules.
 """
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from ...backend.contract import plain_json
 from ...backend.contract.errors import GazeSplatError
 
 SCAN, PHOTO = "portrait.scan.json", "portrait.photo.png"     # beside portrait.ply: what it was read from
 FORMAT, VERSION = "gazesplat-scan", 1
 EDITED_KEY, EDITED = "eyes", "corrected by hand"             # in the provenance
-MOST_BYTES = 4 << 20
+_SCALES = (1e-3, 1e3)        # pixels of a crop per pixel of the photo
 SIDES, LIDS, IRIS = ("left", "right"), ("upper", "lower"), "iris"
 POINTS = 5
 # Of the opening's width: an iris of 11.8 mm in an opening of 30 mm has a radius of 0.2.
@@ -85,9 +85,17 @@ def load_marks(folder: Path) -> KeptMarks:
         handles = {side: {lid: finite_array(lids[lid], (POINTS, 2, 2)) for lid in LIDS} for side, lids in data["handles"].items()}
         if set(marks) != set(SIDES) or set(handles) != set(SIDES):
             raise ValueError("an eye is missing")
-        return KeptMarks(marks, handles, Crop(*(float(data["crop"][name]) for name in Crop.__dataclass_fields__)))
+        return KeptMarks(marks, handles, crop_of(data["crop"]))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise damaged(error) from error
+
+
+def crop_of(fields: Mapping) -> Crop:
+    """Return the crop that a scan describes; ValueError and its like where it describes none."""
+    crop = Crop(*(float(finite_array(fields[name], ())) for name in Crop.__dataclass_fields__))
+    if not _SCALES[0] <= crop.scale <= _SCALES[1]:
+        raise ValueError("its crop has no size")
+    return crop
 
 
 def read_scan(folder: Path) -> dict:
@@ -97,12 +105,12 @@ def read_scan(folder: Path) -> dict:
         raise GazeSplatError("no-scan", f"There is no {SCAN} beside the portrait, so its eyes cannot be built again.",
                              "Reconstruct the portrait from its photo once more; from then on its eyes can be corrected.")
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError("it is too large")
-        data = json.loads(path.read_text("utf-8"))
+        data = plain_json.read(path)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ValueError("it is something else")
-        version = int(data["version"])
+        version = data["version"]
+        if not isinstance(version, int):
+            raise ValueError(f"its version is {version!r}")
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise damaged(error) from error
     if version > VERSION:
@@ -188,7 +196,10 @@ def _eye(side: str, lists: Mapping) -> EyeMarks:
 
 def finite_array(values: object, shape: tuple[int, ...]) -> np.ndarray:
     """Return an array of exactly this shape; ValueError otherwise, or where a number is not finite."""
-    array = np.asarray(values, float)
+    try:
+        array = np.asarray(values, float)
+    except OverflowError as error:
+        raise ValueError("a number is larger than any") from error
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f"numbers of the shape {shape} are needed")
     return array

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import bpy
 
+from ...backend.contract import plain_json
 from ...backend.contract.errors import GazeSplatError
 from ..rig.sidecar import PortraitRig, from_json, load_sidecar, to_json
 from . import store
@@ -65,6 +66,6 @@ def adopt_rigs() -> list[str]:
 
 def _parsed(kept: object) -> PortraitRig:
     try:
-        return from_json(json.loads(kept))
+        return from_json(plain_json.parse(kept))
     except (TypeError, ValueError) as error:
         raise GazeSplatError("sidecar-invalid", f"The eye rig in this file is damaged ({error}).", "Reload the portrait.") from error

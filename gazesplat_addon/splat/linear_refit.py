@@ -6,8 +6,6 @@ first give blended in display values. ``portrait.linear.npz`` beside ``portrait.
 """
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import numpy as np
 
 from ...backend.contract.errors import GazeSplatError
 from .arrays import Splats
+from .npz import ArrayTooLarge, read_arrays
 
 SUFFIX = ".linear.npz"
 VERSION = 1
@@ -59,12 +58,12 @@ def load_refit(path: Path, splats: Splats) -> LinearRefit | None:
     count = len(splats)
     sizes = {"version": 4, "probes": 4 * 7 * _PROBES * 2, "colours": 6 * count, "opacities": 2 * count}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            for name, size in sizes.items():
-                if archive.zip.getinfo(f"{name}.npy").file_size > size + 1024:   # the header of a .npy
-                    return None
-            found = {name: archive[name] for name in sizes}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        found = read_arrays(path, sizes)
+        if found["version"].shape != () or found["version"].dtype.kind not in "iu":
+            raise ValueError("it does not say of which version it is")
+    except ArrayTooLarge:
+        return None
+    except (ValueError, OSError) as error:
         raise GazeSplatError("refit-invalid", f"The scene-linear colours {path.name} cannot be read ({error}).",
                              "Delete that file, then refit the portrait again.") from error
     if int(found["version"]) > VERSION:

@@ -80,7 +80,7 @@ def test_one_of_two_blenders_gets_the_job(room, queue, gs):
     other = state.Job(second.folder)
     other.start(sys.executable)
     finish(room, first, second)
-    assert second.error.code == "job-already-run"
+    assert second.state == "done", "the other one follows"
     assert other.wait(60.0) == "done"
 
 
@@ -141,8 +141,8 @@ def test_the_time_left(room, tmp_path):
     for event in ({"type": "hello", "t": 100.0}, {"type": "progress", "t": 130.0, "fraction": 0.25}):
         job._take(event)
     assert job.seconds_left == pytest.approx(90.0)
-    job._take({"type": "progress", "t": 50.0, "fraction": 0.3})    # the clock was set back
-    assert job.seconds_left is None
+    job._take({"type": "progress", "t": 50.0, "fraction": 0.25})    # the clock was set back: the gap counts as nothing
+    assert job.seconds_left == pytest.approx(90.0)
 
 
 def picture(path):

@@ -73,7 +73,7 @@ def test_wrong_wishes_are_refused(portrait, gs, tmp_path):
 
 
 def test_damaged_readings_are_refused(room, tmp_path, gs):
-    load = room("gazesplat_addon.capture_job").load_readings
+    load = room("gazesplat_addon.gaze.readings").load_readings
     bad = tmp_path / "readings.npz"
     bad.write_bytes(b"no zip")
     with pytest.raises(gs.GazeSplatError, match="cannot be read"):

@@ -96,7 +96,7 @@ def test_backend_needs_no_blender(path):
 def test_pure_rooms_need_numpy_at_most(path):
     assert outside(path) <= {"numpy"}
     for name in inside(path):
-        assert within(name, *PURE, "backend.contract.errors"), name
+        assert within(name, *PURE, "backend.contract.errors", "backend.contract.plain_json"), name
 
 
 @each(files_in("gazesplat_addon.jobs"))

@@ -14,9 +14,9 @@ import pytest
 
 from gazesplat.backend.contract import paths, result
 from gazesplat.backend.contract.errors import GazeSplatError
+from gazesplat.backend.contract.process_identity import start_mark
 from gazesplat.gazesplat_addon.jobs import process, state
 from gazesplat.gazesplat_addon.jobs.folder import create_job
-from gazesplat.gazesplat_addon.jobs.process_identity import start_mark
 from gazesplat.gazesplat_addon.jobs.state import Job
 
 PYTHON = Path(sys.executable)

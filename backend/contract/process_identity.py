@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """Which process runs a job: ``pid`` alone is not enough, numbers are given out again."""
+
+    pid: int
+    started: str
 
 
 def start_mark(pid: int) -> str | None:
