@@ -59,7 +59,7 @@ def test_backend_killed_at_every_stage(tell, tmp_path, killed_in):
 @posix
 def test_killed_between_the_result_and_the_last_word_is_done(tell):
     job = tell()
-    assert job.wait(LONG_S) == state.DONE
+    assert job.wait(LONG_S) == state.DONE and gone(job._mark.pid)
     events = job.folder / paths.EVENTS
     events.write_bytes(b"".join(events.read_bytes().splitlines(keepends=True)[:-1]))
     again = Job(job.folder)
