@@ -3,7 +3,8 @@
 
 Cycles goes on behind the distance of its last hit, and so passes over whatever lies at the same distance to float
 precision: flat parts of a portrait would get holes. Splats that follow each other more closely than a few such steps
-are spread out, each by a few steps behind the one before; all others stay.
+are spread out, each by a few steps behind the one before; all others stay. A disc of splats that faces the camera, such as
+an iris that looks into the lens, becomes millimetres deep by that; what lies behind it is moved back with it, so the order holds.
 """
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ import bpy
 from .builder import Builder, Value
 from .library import ensure_group
 
-VERSION = 2
+VERSION = 3
 # More splats than this leave less room than a step between them: then their order is worth more than the distance.
 CROWD = 250_000.0
-# A third pass changes nothing that a picture shows, but in a crowd, where one run ends in the next: a million splats go from 64 to 80 dB.
-PASSES, CROWD_PASSES = 2, 8
+# Each pass looks twice as far ahead as the one before; an iris that faces the camera is one row of 18,000 splats.
+PASSES, CROWD_PASSES = 18, 22
 
 
 def depth_spacing_group() -> bpy.types.NodeTree:
@@ -39,37 +40,21 @@ def _build(b: Builder) -> None:
     step = given["Step"] * b.minimum(CROWD / count, 1.0)
     points, kept = b.capture(given["Geometry"], depth=("FLOAT", given["Depth"]), step=("FLOAT", step), place=("INT", place))
     points = b.node("GeometryNodeSortElements", points, None, None, kept["depth"], domain="POINT")
-    shift = None
-    for _ in range(PASSES):
-        points, shift = _spread(b, points, kept, shift)
-    crowded, crowded_shift = points, shift
-    for _ in range(CROWD_PASSES - PASSES):
-        crowded, crowded_shift = _spread(b, crowded, kept, crowded_shift)
+    # Less the steps of all before it, no depth may be smaller than one before it: the largest so far is where a splat comes to lie.
+    points, spare = b.capture(points, spare=("FLOAT", kept["depth"] - b.accumulate(kept["step"], None, "FLOAT")))
+    points, largest = _largest_so_far(b, points, spare["spare"], range(PASSES))
+    crowded, crowded_largest = _largest_so_far(b, points, largest, range(PASSES, CROWD_PASSES))
     points = b.switch(count > int(CROWD), crowded, points, "GEOMETRY")
-    shift = b.switch(count > int(CROWD), crowded_shift, shift, "FLOAT")
+    largest = b.switch(count > int(CROWD), crowded_largest, largest, "FLOAT")
     points = b.node("GeometryNodeSortElements", points, None, None, kept["place"], domain="POINT")
-    b.finish({"Geometry": points, "Shift": shift})
+    b.finish({"Geometry": points, "Shift": largest - spare["spare"]})
 
 
-def _spread(b: Builder, points: Value, kept: dict[str, Value], shift: Value | None) -> tuple[Value, Value]:
-    """Return the points after one pass, and by how much each has gone back so far."""
-    room = _room(b, kept["depth"], shift, kept["step"])
-    points, captured = b.capture(points, shift=("FLOAT", room if shift is None else shift + room))
-    return points, captured["shift"]
-
-
-def _room(b: Builder, depth: Value, shift: Value | None, step: Value) -> Value:
-    """Return how far each of the sorted points has to go back.
-
-    A run is a row of points whose gaps are smaller than a step. Its first point stays, behind it each takes what the
-    gap before it lacks. The end of a run may then reach into the next one: that is the next pass's work.
-    """
+def _largest_so_far(b: Builder, points: Value, largest: Value, passes: range) -> tuple[Value, Value]:
+    """Return the points and the largest of each value and those before it, given the largest of the last 2 ** passes.start."""
     index = b.node("GeometryNodeInputIndex")
-    # Differences of the given depths first: the shifts are too small to be added to them without loss.
-    gap = depth - b.node("GeometryNodeFieldAtIndex", depth, index - 1.0, data_type="FLOAT", domain="POINT")
-    if shift is not None:
-        gap = gap + (shift - b.node("GeometryNodeFieldAtIndex", shift, index - 1.0, data_type="FLOAT", domain="POINT"))
-    # A gap that an earlier pass has made counts as whole in spite of rounding.
-    in_run = (gap < step * 0.99).both(index > 0)
-    run = b.accumulate(b.switch(in_run, 0, 1, "INT"), None, "INT")
-    return b.accumulate(b.switch(in_run, step - gap, 0.0, "FLOAT"), run, "FLOAT")
+    for k in passes:
+        before = b.node("GeometryNodeFieldAtIndex", largest, b.maximum(index - float(2 ** k), 0.0), data_type="FLOAT", domain="POINT")
+        points, captured = b.capture(points, largest=("FLOAT", b.maximum(largest, before)))
+        largest = captured["largest"]
+    return points, largest
