@@ -45,6 +45,7 @@ from .reseed_layer import GAZESPLAT_OT_reseed_layer
 from .set_up_render import GAZESPLAT_OT_set_up_render
 from .set_up_splat_plate import GAZESPLAT_OT_set_up_splat_plate
 from .setup_backend import GAZESPLAT_OT_setup_backend
+from .upgrade_portrait import GAZESPLAT_OT_upgrade_portrait
 from .write_farm_job import GAZESPLAT_OT_write_farm_job
 
 CLASSES = (
@@ -57,6 +58,7 @@ CLASSES = (
     GAZESPLAT_OT_add_sample,
     GAZESPLAT_OT_edit_consent,
     GAZESPLAT_OT_mark_as_asset,
+    GAZESPLAT_OT_upgrade_portrait,
     GAZESPLAT_FH_portrait,
     GAZESPLAT_FH_photo,
     GAZESPLAT_OT_export_portrait,

@@ -6,7 +6,7 @@ import bpy
 
 from ..gazesplat_addon import backend_setup, backend_status, live_jobs, motion
 from ..gazesplat_addon.portrait import Portrait
-from ..gazesplat_addon.scene import render_settings, store
+from ..gazesplat_addon.scene import render_settings, store, upgrade
 from .base import SidebarPanel, chosen_portrait, sentence
 from .job_list import draw_jobs
 
@@ -18,6 +18,13 @@ class GAZESPLAT_PT_next_step(SidebarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         sentence(self.layout, context, next_step(context.scene, chosen_portrait(context)), icon="INFO")
+        for lost in upgrade.will_not_work():
+            sentence(self.layout, context, lost, icon="ERROR")
+        chosen = chosen_portrait(context)
+        if chosen is not None and upgrade.can_upgrade(chosen.root):
+            box = self.layout.box()
+            sentence(box, context, f"An earlier GazeSplat built {chosen.name}. It looks as it did then.", icon="INFO", boxed=True)
+            box.operator("gazesplat.upgrade_portrait", icon="FILE_REFRESH")
         draw_jobs(self.layout, context, live_jobs.watched())
 
 

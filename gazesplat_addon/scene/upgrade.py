@@ -22,24 +22,36 @@ _DEGREE_BY_COEFFICIENTS = {0: 0, 3: 1, 8: 2, 15: 3}
 
 _log = logging.getLogger(__name__)
 
+# About the open file.
+_will_not_work: list[str] = []
+
 
 def bring_up_to_date() -> list[str]:
     """Do what an opened file needs and changes no picture; return a sentence for each thing done, or that will not work."""
+    lost = _what_will_not_work()
     told = [f"{name}: drivers written by another Blender work here now." for name in _translate_paths()]
-    saved_by = compat.newer_blender_of_this_file()
-    if saved_by is not None:
-        told += [f"{tree} holds nodes of Blender {saved_by} that this one does not know: open the file there."
-                 for tree in _unknown_nodes()]
     kept_rig.adopt_rigs()
     for root in [one for one in bpy.data.objects if store.is_root(one) and one.library is None and one[store.ROOT_KEY]["rigged"]]:
-        newer = int(root[store.ROOT_KEY].get("format", 1)) > store.FORMAT
-        if newer:
-            told.append(f"{root.name} was made by a newer GazeSplat: update the extension before you change it.")
+        if int(root[store.ROOT_KEY].get("format", 1)) > store.FORMAT:
+            lost.append(f"{root.name} was made by a newer GazeSplat: update the extension before you change it.")
         elif _add_controls(root):
             told.append(f"{root.name} was made by an earlier GazeSplat: controls that came later were added.")
-    for sentence in told:
+    _will_not_work[:] = lost
+    for sentence in (*lost, *told):
         _log.warning("%s", sentence)
-    return told
+    return [*lost, *told]
+
+
+def will_not_work() -> list[str]:
+    """Return a sentence for each thing in the open file that this Blender, or this GazeSplat, cannot do."""
+    return list(_will_not_work)
+
+
+def _what_will_not_work() -> list[str]:
+    saved_by = compat.newer_blender_of_this_file()
+    if saved_by is None:
+        return []
+    return [f"{owner} holds nodes of Blender {saved_by} that this one does not know: open the file there." for owner in _unknown_nodes()]
 
 
 def renew_drivers(root: bpy.types.Object) -> bool:
@@ -56,6 +68,12 @@ def is_old(root: bpy.types.Object) -> bool:
     """Return whether a portrait's node tree was built by an older GazeSplat."""
     modifier = store.display_modifier(root)
     return modifier is not None and versions.is_old(modifier.node_group)
+
+
+def can_upgrade(root: bpy.types.Object) -> bool:
+    """Return whether ``upgrade`` would change something."""
+    told = root[store.ROOT_KEY]
+    return root.library is None and (is_old(root) or (bool(told["rigged"]) and int(told.get("format", 1)) < store.FORMAT))
 
 
 def upgrade(root: bpy.types.Object) -> list[str]:
@@ -116,4 +134,9 @@ def _translate_paths() -> list[str]:
 
 
 def _unknown_nodes() -> list[str]:
-    return [tree.name for tree in bpy.data.node_groups if any(node.bl_idname == "NodeUndefined" for node in tree.nodes)]
+    """Return the names of what holds them: node groups, and materials, worlds, lights and compositors by their own names."""
+    trees = {tree.name: tree for tree in bpy.data.node_groups}
+    for owner in (*bpy.data.materials, *bpy.data.worlds, *bpy.data.lights, *bpy.data.scenes):
+        if getattr(owner, "node_tree", None) is not None:    # scenes keep their compositor like this until Blender 4.5
+            trees.setdefault(owner.name if not isinstance(owner, bpy.types.Scene) else f"The compositor of {owner.name}", owner.node_tree)
+    return [name for name, tree in trees.items() if any(node.bl_idname == "NodeUndefined" for node in tree.nodes)]

@@ -136,6 +136,39 @@ def test_a_newer_blenders_file_says_what_it_cannot_show(opened, room, monkeypatc
     assert upgrade.bring_up_to_date() == ["Beard holds nodes of Blender 9.9 that this one does not know: open the file there."]
 
 
+def test_a_file_of_a_newer_blender_says_what_will_not_work(clean, gs, room, caplog):
+    """A real file of 5.2: nodes that 4.5 lacks in geometry, a material and the compositor."""
+    upgrade = room("gazesplat_addon.scene.upgrade")
+    with caplog.at_level("WARNING"):
+        bpy.ops.wm.open_mainfile(filepath=str(DATA / "newer-nodes-blender-5.2.blend"))
+    told = upgrade.will_not_work()
+    if bpy.app.version >= (5, 2):
+        assert told == []
+        return
+    assert sorted(line.split(" holds ")[0] for line in told) == ["Beard", "Film", "Skin", "The compositor of Scene"]
+    assert all("of Blender 5.2" in line and line.endswith("open the file there.") and line in caplog.text for line in told)
+    from tests.blender.test_operators_panels import context_for, drawn
+    assert "Blender 5.2" in " ".join(drawn(gs, room, context_for())["GazeSplat"])
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert upgrade.will_not_work() == []
+
+
+def test_upgrading_is_a_button_and_can_be_undone(opened, gs, room):
+    from tests.blender.test_operators_panels import context_for, drawn
+    portrait = opened("0.1.0-blender-4.5")
+    old = portrait.object.modifiers[0].node_group
+    old[VERSION_KEY] = 1
+    assert "Upgrade Portrait" in drawn(gs, room, context_for(portrait.root))["GazeSplat"]
+    bpy.ops.ed.undo_push(message="before")
+    assert bpy.ops.gazesplat.upgrade_portrait("EXEC_DEFAULT", True) == {"FINISHED"}
+    (portrait,) = gs.portraits()
+    assert portrait.object.modifiers[0].node_group[VERSION_KEY] > 1
+    assert "Upgrade Portrait" not in drawn(gs, room, context_for(portrait.root))["GazeSplat"]
+    bpy.ops.ed.undo()
+    (portrait,) = gs.portraits()
+    assert portrait.object.modifiers[0].node_group[VERSION_KEY] == 1 and np.ptp(poses(portrait)[:, 0]) > 1.0
+
+
 @pytest.mark.parametrize("degree", [0, 3])
 def test_the_table_of_versions_is_what_is_built(scene, degree):
     _, _, rig = synthetic_portrait(head_count=10)
