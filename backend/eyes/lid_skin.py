@@ -27,11 +27,19 @@ MOST_DETAIL = 0.03             # skin's own unevenness; more is a hair or a glin
 
 @dataclass(frozen=True)
 class LidSkin:
-    """clean (rows, columns, 3): skin alone; lash_alpha, shade_alpha (rows, columns): the films over it; lash_colour (3,)."""
+    """What an upper lid is made of.
+
+    clean        (rows, columns, 3), skin alone, with the line of lash roots on its edge
+    dark_alpha   (rows, columns), all that hides it, in the colour of lashes
+    lash_alpha   (rows, columns), how much the photo shows of lashes, the line of their roots among them, which the skin has too
+    lash_height  (columns,), up to which lashes rise, pixels
+    lash_colour  (3,)
+    """
 
     clean: np.ndarray
+    dark_alpha: np.ndarray
     lash_alpha: np.ndarray
-    shade_alpha: np.ndarray
+    lash_height: np.ndarray
     lash_colour: np.ndarray
 
 
@@ -45,8 +53,8 @@ def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.
     # Beyond the corners there is skin alone on the nose's side, and lashes that lean out on the other.
     along = smoothstep(-0.6 * r, -0.1 * r, x_px) * smoothstep(-1.3 * r, -0.9 * r, width_px - x_px)
     # What the lid draws out lies above the opening.
-    moves = (1.0 - smoothstep(0.6 * reach_px, reach_px, t_px))[:, None] * smoothstep(-0.6 * r, 0.4 * r, x_px)
-    moves *= smoothstep(-0.8 * r, 0.4 * r, width_px - x_px)
+    moves = (1.0 - smoothstep(0.6 * reach_px, reach_px, t_px))[:, None] * smoothstep(-0.9 * r, 0.1 * r, x_px)
+    moves *= smoothstep(-1.3 * r, -0.3 * r, width_px - x_px)
     lash_colour = _lash_colour(colours, x_px, t_px, width_px, r)
 
     light = colours.mean(-1)
@@ -69,15 +77,18 @@ def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.
     # The roots stand dense: carry the line's darkest down to the margin, and let the lid's own edge keep it.
     low, high = int(0.05 * r / step), max(int(0.25 * r / step), int(0.05 * r / step) + 1)
     root = _blur(alpha[low:high].max(0)[None], 0.1 * r / step)[0]
-    root *= smoothstep(0.0, 0.4 * r, x_px) * smoothstep(-0.5 * r, 0.0, width_px - x_px)
+    root *= smoothstep(0.0, 0.4 * r, x_px) * smoothstep(-0.05 * r, 0.3 * r, width_px - x_px)
     alpha = np.maximum(alpha, root * (1.0 - smoothstep(0.12 * r, 0.25 * r, t_px))[:, None])
     # Above the lashes only single strands that stick out are lash; what else is dark there is shade.
     strands = matte(colours, colours * np.maximum(bright / np.maximum(light, 0.02), 1.0)[..., None], lash_colour)
     stray = np.minimum(alpha, strands) * (1.0 - smoothstep(0.3 * r, 0.5 * r, over))
     lash = alpha + (stray - alpha) * smoothstep(0.0, 0.2 * r, over)
-    shade = 1.0 - (1.0 - alpha) / (1.0 - np.minimum(lash, 0.99))
+    # What is as dark still where lashes end is a lid in shade, not lashes: a calm lid grows none from its hollow.
+    ends = np.take_along_axis(_blur(alpha, 0.15 * r / step), np.clip(height[None] / step, 0, len(t_px) - 1).astype(int), axis=0)
+    lash = np.maximum(1.0 - (1.0 - lash) / (1.0 - np.minimum(ends, 0.9)), 0.0)
     line = root * (1.0 - smoothstep(0.75, 1.25, t_px / (LINE_IRIS_RADII * r)))[:, None]
-    return LidSkin(clean + (lash_colour - clean) * line[..., None], lash, shade, lash_colour)
+    dark = 1.0 - (1.0 - alpha) / (1.0 - np.minimum(line, 0.97))
+    return LidSkin(clean + (lash_colour - clean) * line[..., None], np.maximum(dark, 0.0), lash, height, lash_colour)
 
 
 def matte(colours: np.ndarray, skin: np.ndarray, lash_colour: np.ndarray) -> np.ndarray:
@@ -104,7 +115,7 @@ def draw_out(clean: np.ndarray, t_px: np.ndarray, rows_px: np.ndarray, shut_px: 
     low, share = at.astype(int), (at - at.astype(int))[:, None, None]
     stretch = np.gradient(shut_px, rows_px, axis=0)
     amount = smoothstep(1.2, 2.2, stretch)[..., None]
-    soft = cv2.GaussianBlur(clean.astype(np.float32), (0, 0), sigmaX=max(0.15 * r / step, 0.3), sigmaY=0.3, borderType=cv2.BORDER_REPLICATE)
+    soft = cv2.GaussianBlur(clean.astype(np.float32), (0, 0), sigmaX=max(0.4 * r / step, 0.3), sigmaY=0.3, borderType=cv2.BORDER_REPLICATE)
     sharp, even = ((1.0 - share) * field[low] + share * field[low + 1] for field in (clean, soft))
     where = np.mod(shut_px / step, 2 * len(grain) - 2).astype(int)
     where = np.where(where < len(grain), where, 2 * len(grain) - 2 - where)

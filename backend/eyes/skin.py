@@ -2,7 +2,7 @@
 """Lids as splats: the photographed skin on a grid in lid coordinates, and the lashes lifted off it.
 
 Columns run along the opening (x from the inner to the outer corner), rows away from the margin (t). The skin is
-taken without its lashes, so that it may stretch over the globe; the lashes become a translucent layer of their own.
+taken without its lashes, so that it may stretch over the globe; the lashes become strokes of their own (``lashes.py``).
 """
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from ...gazesplat_addon.rig.sidecar import EyeRig
 from ..model.scan import FaceScan
 from .contour import EyeContour, sample
 from .geometry import eye_rays, from_eye, on_lids, on_surface
-from .lid_skin import draw_out, grain_of, part_lid
-from .surfels import OPAQUE, Layer, layered_opacity, surfels
+from .lashes import LashLine, Strokes, grow_lashes
+from .lid_skin import LidSkin, draw_out, grain_of, part_lid
+from .surfels import FILL, OPAQUE, Layer, layered_opacity, surfels
 
 STEP_IRIS_RADII = 0.045       # grid step; 0.04-0.12 score alike when the lid moves, rest sharpness falls with it
 STEP_MIN_PX = 0.45
@@ -31,6 +32,11 @@ MARGIN_SKIP_IRIS_RADII = 0.1  # the pixel astride the margin is neither skin nor
 FILM_MIN_ALPHA = 0.04
 RIM_SLOPE = 2.0               # depth per distance from the rim of the lids' sphere, where skin falls back to the face
 SHUT_STEP_SHARE = 0.7         # rows of a shut lid stand up to this much wider apart than its columns
+VEIL_CONTRAST = 0.25           # brightness by which a veil's colour may differ from what it hides
+SHADE_EVEN_IRIS_RADII = 0.2
+VEIL_FROM_COVER = 0.05        # of lashes, evened out: elsewhere nothing needs a veil
+BEHIND_M = 0.0004             # less than a lid is thick
+BEHIND_AT_CORNER_M = 0.0012   # the outer one, over which the upper lid comes down furthest
 GRAIN_FROM_IRIS_RADII = 0.7    # below the lower lashes: skin whose grain a photo shows undisturbed
 
 
@@ -98,7 +104,7 @@ def globe_depth(scan: FaceScan, rig: EyeRig, pixels: np.ndarray) -> np.ndarray:
 
 
 def build_lids(scan: FaceScan, contour: EyeContour, rig: EyeRig, side: str) -> list[Layer]:
-    """Return the layers of upper skin, lower skin, upper lashes and the shade above them of one eye."""
+    """Return the layers of one eye's lids: upper skin, lower skin, upper lashes, and the films of shade over the upper lid."""
     scale = _metres_per_pixel(scan, rig)
     upper, lower = (lid_grid(contour, rig, scale, upper=u) for u in (True, False))
     r = contour.radius_px
@@ -107,11 +113,36 @@ def build_lids(scan: FaceScan, contour: EyeContour, rig: EyeRig, side: str) -> l
     undisturbed = below[_rows(lower, GRAIN_FROM_IRIS_RADII * r):]
     skin = part_lid(colours, undisturbed, upper.x_px, upper.t_px, width_px=contour.lids.width_px, reach_px=rig.upper_reach_m / scale, r=r)
     layers = [_upper_layer(scan, contour, rig, upper, skin.clean, undisturbed, parts.code(side, parts.UPPER_LID)),
-              _skin_layer(scan, contour, rig, lower, _clean_lower(contour, lower, below), parts.code(side, parts.LOWER_LID))]
-    for part, alpha in ((parts.UPPER_LASH, skin.lash_alpha), (parts.UPPER_SHADE, skin.shade_alpha)):
-        film = _film_layer(scan, contour, rig, upper, alpha, skin.lash_colour, parts.code(side, part), stands_off=part == parts.UPPER_LASH)
-        layers += [film] if film else []
-    return layers
+              _skin_layer(scan, contour, rig, lower, _clean_lower(contour, lower, below), parts.code(side, parts.LOWER_LID), behind=True)]
+    return layers + _dark_layers(scan, contour, rig, upper, colours, skin, side)
+
+
+def _dark_layers(scan, contour, rig, grid, colours, skin: LidSkin, side) -> list[Layer]:
+    """Return what lies over the upper lid's skin: lashes as strokes, and two films that make up the difference to the photo.
+
+    Shade lies behind the strokes and darkens. Where they are darker than the photo, or of another hue, a veil before them holds
+    the photo itself. Both fade as the lid comes down, and leave skin and lashes.
+    """
+    r, code = contour.radius_px, parts.code(side, parts.UPPER_SHADE)
+    line = LashLine(skin.lash_alpha, skin.dark_alpha, grid.x_px, grid.t_px, skin.lash_height)
+    strokes, covered = grow_lashes(line, contour.lids, r)
+    # Evened out, or each hair would leave a bright streak where it was.
+    even = cv2.GaussianBlur(np.minimum(covered, 0.97), (0, 0), SHADE_EVEN_IRIS_RADII * r / grid.step_px, borderType=cv2.BORDER_REPLICATE)
+    shade = np.clip(1.0 - (1.0 - skin.dark_alpha) / (1.0 - even), 0.0, 1.0)
+    dark = 1.0 - (1.0 - covered) * (1.0 - shade)
+    veil_colour, veil = _veil(colours, skin.clean + (skin.lash_colour - skin.clean) * dark[..., None])
+    veil = veil * lids.smoothstep(0.0, VEIL_FROM_COVER, even)
+    hairs = _stroke_layer(scan, contour, rig, strokes, skin.lash_colour, parts.code(side, parts.UPPER_LASH))
+    films = (_film_layer(scan, contour, rig, grid, shade, np.broadcast_to(skin.lash_colour, colours.shape), code, before_lashes=False),
+             _film_layer(scan, contour, rig, grid, veil, veil_colour, code, before_lashes=True))
+    return [layer for layer in (hairs, *films) if layer]
+
+
+def _veil(photo: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the colours (rows, columns, 3) and alpha of the thinnest film that turns what is drawn into the photo."""
+    off = photo - drawn
+    alpha = np.clip(np.abs(off).max(-1) / VEIL_CONTRAST, 0.0, 0.9)
+    return np.clip(drawn + off / np.maximum(alpha, 1e-3)[..., None], 0.0, 1.0), alpha
 
 
 def covered_pixels(scan: FaceScan, contour: EyeContour, rig: EyeRig) -> np.ndarray:
@@ -186,19 +217,36 @@ def _upper_layer(scan, contour, rig, grid, clean, skin_below, group) -> Layer:
     return _skin_layer(scan, contour, rig, grid_rows(contour, grid, rows), colours, group)
 
 
-def _skin_layer(scan, contour, rig, grid, colours, group) -> Layer:
+def _skin_layer(scan, contour, rig, grid, colours, group, *, behind: bool = False) -> Layer:
+    """Skin on a grid; the lower lid's edge lies ``behind``, or it would show through the upper one's where that overlaps."""
     pixels = grid.pixels.reshape(-1, 2)
     depth = lid_depth(scan, contour, rig, pixels)
+    if behind:
+        r, beyond = contour.radius_px, grid.x_px - contour.lids.width_px
+        near = 1.0 - lids.smoothstep(0.2 * r, 0.8 * r, grid.t_px)
+        corner = lids.smoothstep(-0.7 * r, -0.1 * r, beyond) * (1.0 - lids.smoothstep(0.5 * r, 1.2 * r, beyond))
+        depth = depth + (near[:, None] * (BEHIND_M + (BEHIND_AT_CORNER_M - BEHIND_M) * corner)).ravel()
     points = scan.to_portrait(scan.rays(pixels) * depth[:, None]).reshape(*grid.pixels.shape[:2], 3)
     edges = _edges(points, 4.0 * grid.step_px * _metres_per_pixel(scan, rig))
     return surfels(points.reshape(-1, 3), *edges, colours.reshape(-1, 3), OPAQUE, group)
 
 
-def _film_layer(scan, contour, rig, grid, alpha, colour, group, *, stands_off: bool) -> Layer | None:
-    """Lashes stand off the skin: t above the margin they are t / tan(lash angle) before it. Shade lies on the skin."""
+def _film_layer(scan, contour, rig, grid, alpha, colours, group, *, before_lashes: bool) -> Layer | None:
+    """A translucent film on the skin, or before the lashes that stand off it."""
     shown = (alpha > FILM_MIN_ALPHA).ravel()
     if shown.sum() < 8:
         return None
+    pixels = grid.pixels.reshape(-1, 2)
+    depth = (_lash_depth if before_lashes else lid_depth)(scan, contour, rig, pixels) - lids.LASH_LIFT_M
+    points = scan.to_portrait(scan.rays(pixels) * depth[:, None]).reshape(*grid.pixels.shape[:2], 3)
+    along, across = (edge[shown] for edge in _edges(points, 4.0 * grid.step_px * _metres_per_pixel(scan, rig)))
+    step = np.full(shown.sum(), grid.step_px)
+    opacity = np.clip(layered_opacity(alpha.ravel()[shown], step, step), 0.0045, 0.97)
+    return surfels(points.reshape(-1, 3)[shown], along, across, colours.reshape(-1, 3)[shown], opacity, group)
+
+
+def _lash_depth(scan, contour, rig, pixels: np.ndarray) -> np.ndarray:
+    """Return the planar depth (N,) of lashes seen at pixels (N, 2): t above the margin they stand t / tan(lash angle) before the skin."""
     slope = 1.0 / np.tan(np.radians(rig.lash_angle_deg))
 
     def height(x, y):
@@ -206,13 +254,23 @@ def _film_layer(scan, contour, rig, grid, alpha, colour, group, *, stands_off: b
         t = np.maximum(y - m.upper_rest, 0.0)
         return lids.lid_height(rig, x, np.minimum(y, m.upper_rest)) + lids.LASH_LIFT_M + slope * t
 
-    pixels = grid.pixels.reshape(-1, 2)
-    depth = lid_depth(scan, contour, rig, pixels) - lids.LASH_LIFT_M
-    if stands_off:
-        depth = np.minimum(scan.to_camera(from_eye(rig, on_surface(scan, rig, pixels, height)))[:, 2], depth)
-    points = scan.to_portrait(scan.rays(pixels) * depth[:, None]).reshape(*grid.pixels.shape[:2], 3)
-    scale = _metres_per_pixel(scan, rig)
-    along, across = (edge[shown] for edge in _edges(points, 4.0 * grid.step_px * scale))
-    step = np.full(shown.sum(), grid.step_px)
-    opacity = np.clip(layered_opacity(alpha.ravel()[shown], step, step), 0.0045, 0.97)
-    return surfels(points.reshape(-1, 3)[shown], along, across, np.broadcast_to(colour, (shown.sum(), 3)), opacity, group)
+    depth = scan.to_camera(from_eye(rig, on_surface(scan, rig, pixels, height)))[:, 2]
+    return np.minimum(depth, lid_depth(scan, contour, rig, pixels) - lids.LASH_LIFT_M)
+
+
+def _stroke_layer(scan, contour, rig, strokes: Strokes, colour, group) -> Layer | None:
+    shown = strokes.alpha > FILM_MIN_ALPHA
+    if not shown.any():
+        return None
+
+    def place(local: np.ndarray) -> np.ndarray:
+        pixels = contour.lids.to_image(local)
+        return scan.to_portrait(scan.rays(pixels) * _lash_depth(scan, contour, rig, pixels)[:, None])
+
+    middle, along = strokes.middle_px[shown], strokes.along_px[shown]
+    ahead = place(middle + along) - place(middle - along)
+    points = place(middle)
+    away = scan.portrait_rotation @ np.array([0.0, 0.0, 1.0])
+    across = np.cross(ahead, away)
+    across *= (strokes.width_px[shown] * _metres_per_pixel(scan, rig) / FILL / np.linalg.norm(across, axis=1))[:, None]
+    return surfels(points, ahead, across, np.broadcast_to(colour, (len(points), 3)), strokes.opacity()[shown], group)

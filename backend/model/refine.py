@@ -23,7 +23,7 @@ LARGEST_SIDE_PX = 1400      # the photo is enlarged up to threefold, or to this:
 MOST_CHANGE = 0.25
 DAMPING = 0.15              # of the median weight: splats that hardly show learn little
 # Skin under lashes was restored, not seen: it may hardly change, or it would glow when the lid comes down.
-_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.02, parts.UPPER_SHADE: 0.12}
+_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.02, parts.UPPER_LASH: 0.12, parts.UPPER_SHADE: 0.25}
 
 
 def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: PortraitRig, report: Callable[[float, str], None]) -> Splats:

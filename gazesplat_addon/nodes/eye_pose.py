@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..rig import parts
-from ..rig.lids import LASH_LIFT_M
+from ..rig import lids, parts
 from . import attributes
 from .builder import Builder, Value
 from .eye_constants import GAZE_SOCKETS, MARGIN_SOCKETS, SHADE_SOCKETS, declare, subset
@@ -18,7 +17,7 @@ from .globe_pose import GLOBE_SOCKETS, HIGHLIGHT_SOCKETS, globe_pose_group, high
 from .library import ensure_group
 from .lid_pose import LID_SOCKETS, lid_pose_group
 
-VERSION = 2
+VERSION = 3
 POSE_SOCKETS = ("Yaw", "Pitch", "Blink", "Pupil")
 CONSTANT_SOCKETS = (*FRAME_SOCKETS, *GAZE_SOCKETS, *PIVOT_SOCKETS, "Iris Centre", *MARGIN_SOCKETS, "Pupil Radius", "Lid Radius",
                     "Upper Reach", "Lower Reach", "Lever Yaw", "Lever Pitch", "Follow Upper Up", "Follow Upper Down",
@@ -75,9 +74,9 @@ def _lid_turn(b: Builder, given: Given) -> dict[str, Value]:
     """What the upper lid's travel in mid-opening does to lashes and shade. Twins: ``rig.lids.lash_rotation`` and ``shade_share``."""
     middle = margins(b, given, (given["Inner X"] + given["Outer X"]) * 0.5)
     drop = middle["Upper Rest"] - middle["Upper"]
-    opening = b.maximum(middle["Upper Rest"] - middle["Lower Rest"], LASH_LIFT_M)
+    opening = b.maximum(middle["Upper Rest"] - middle["Lower Rest"], lids.LASH_LIFT_M)
     return {"Lash Rotation": b.math("ARCSINE", b.clamp(drop / given["Lid Radius"], -1.0, 1.0)),
-            "Shade Share": 1.0 - b.smoothstep(0.0, 1.0, drop / opening)}
+            "Shade Share": 1.0 - b.smoothstep(0.0, lids.SHADE_GONE_SHARE, drop / opening)}
 
 
 def _turn(b: Builder, given: Given, yaw: Value, pitch: Value) -> dict[str, Value]:

@@ -20,6 +20,7 @@ TAPER_POWER = 1.6            # how lid follow fades towards the corners, which s
 LASH_CORNER_SHARE = 0.2      # lashes at the outer corner turn this much less
 OVERLAP_FROM_SHARE = 0.2     # the overlap of a closed upper lid grows from here to the outer corner
 OVERLAP_END_IRIS_RADII = 2.0  # and is gone this far beyond it
+SHADE_GONE_SHARE = 0.8       # of the way down: then crease and hollow are drawn out
 LASH_LIFT_M = 0.0003         # lashes stand this far in front of the skin
 
 
@@ -153,13 +154,13 @@ def lid_height(rig: EyeRig, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def shade_share(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
-    """Return how much of the open lid's crease and hollow is left, 1 at rest to 0 when shut, seen in mid-opening.
+    """Return how much of the open lid's crease and hollow is left, 1 at rest to 0 two thirds down, seen in mid-opening.
 
     They are shade between folds of skin, which a lid that comes down draws out.
     """
     middle = _middle(rig)
     opening = max(float(middle.upper_rest[0] - middle.lower_rest[0]), LASH_LIFT_M)
-    return float(1.0 - smoothstep(0.0, 1.0, _drop(rig, yaw_rad, pitch_rad, blink) / opening))
+    return float(1.0 - smoothstep(0.0, SHADE_GONE_SHARE, _drop(rig, yaw_rad, pitch_rad, blink) / opening))
 
 
 def lash_rotation(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:

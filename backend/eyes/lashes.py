@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lashes as strokes: hairs grown from the upper margin along the photo's own, each a chain of thin Gaussians.
+
+A film that holds a picture of lashes is right until the lid moves; then it shrinks to a grey band. Hairs stay hairs. How many, how long
+and how they fan is anatomy; where each lies and how dark it is comes from the matte of the photo's lash line: who shows hardly
+any lashes gets hardly any. Positions are (x, y) pixels of the eye's local image frame, mattes (rows, columns) of its lid grid.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, map_coordinates
+
+from ...gazesplat_addon.rig.lids import smoothstep
+from .contour import LidContour
+
+# People have 90-160 upper lashes in five or six rows, 8-12 mm long, of which the front ones show; a margin is about 30 mm long.
+SPACING_IRIS_RADII = 0.062      # 0.37 mm: 80 of them
+SPACING_MIN_PX = 0.5
+SPACING_MOST_IRIS_RADII = 0.085
+WIDTH_IRIS_RADII = 0.011        # standard deviation: 0.065 mm, a hair of 0.15 mm at its root
+WIDTH_MIN_PX = 0.24             # as sharp as the photo's own: thinner ones would also darken from afar by a viewer's low-pass
+WIDTH_MOST_IRIS_RADII = 0.022   # but no clubs where the photo is small
+TIP_WIDTH_SHARE = 0.45
+LINKS = 9                       # Gaussians of one hair
+OVERLAP = 0.62                  # standard deviation along the hair per link: neighbours add up evenly
+MOST_ALPHA = 0.92
+FAN_INNER_DEG, FAN_OUTER_DEG = -28.0, 58.0   # lean at the corners from the upright, which the margin's middle third has
+TURNS_DEG = (-20.0, -15.0, -10.0, -5.0, 0.0, 5.0, 10.0, 15.0, 20.0)
+BENDS = (0.06, 0.14)            # how far a hair's middle stands off its chord, in lengths: tips curl up
+REACHES = (0.55, 0.75, 0.95, 1.15)
+STRAY_COST = 0.12               # of matte, for a lean of 20 degrees off the fan
+KINSHIP_HAIRS = 1.5             # neighbours lean alike: each following its own shadow in the photo, they would close to thorns
+UNRULY_DEG, UNRULY_LENGTH = 7.0, 0.22
+EVEN_IRIS_RADII = 0.12          # over which hairs are as dark together as the photo: thin ones opaque, crowded ones less so
+HAIR_SHARE = 0.6                # of this darkness that hairs take; the rest is the blur of hairs too thin for the photo, and their shadows
+LINE_WIDTH_IRIS_RADII = 0.035   # of the line of roots, standard deviation
+LINE_HEIGHT_IRIS_RADII = 0.02
+LINE_LINK_IRIS_RADII = 0.06
+LEAST_LENGTH_IRIS_RADII = 0.22
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """Links N of strokes: middle and half-length vector (N, 2), standard deviation across (N,), alpha of the stroke there (N,)."""
+
+    middle_px: np.ndarray
+    along_px: np.ndarray
+    width_px: np.ndarray
+    alpha: np.ndarray
+
+    def opacity(self) -> np.ndarray:
+        """Return the opacity (N,) of each link's Gaussian, such that neighbours add up to ``alpha``."""
+        return 1.0 - (1.0 - self.alpha) ** (1.0 / (np.sqrt(2.0 * np.pi) * OVERLAP))
+
+
+@dataclass(frozen=True)
+class LashLine:
+    """What the photo shows of upper lashes over columns x_px and rows t_px of the lid's grid.
+
+    matte (rows, columns) of lashes; dark (rows, columns), what skin must be hidden by to look like the photo; height_px (columns,) of hairs
+    """
+
+    matte: np.ndarray
+    dark: np.ndarray
+    x_px: np.ndarray
+    t_px: np.ndarray
+    height_px: np.ndarray
+
+    @property
+    def step_px(self) -> float:
+        """Spacing of rows and columns."""
+        return float(self.t_px[1] - self.t_px[0])
+
+    def at(self, field: np.ndarray, lids: LidContour, points: np.ndarray) -> np.ndarray:
+        """Sample a (rows, columns) field at local positions (..., 2); 0 beyond the grid, its lowest row held below."""
+        t = np.maximum(points[..., 1] - lids.upper_at(points[..., 0]), self.t_px[0])
+        where = np.stack([(t - self.t_px[0]) / self.step_px, (points[..., 0] - self.x_px[0]) / self.step_px])
+        return map_coordinates(field, where, order=1, mode="constant")
+
+
+def grow_lashes(line: LashLine, lids: LidContour, r: float) -> tuple[Strokes, np.ndarray]:
+    """Grow lashes along the photo's, and the line of their roots; ``r`` is the iris radius in pixels.
+
+    Returns them, and the alpha (rows, columns) with which they cover the grid at rest.
+    """
+    roots = _root_line(line, lids, r)
+    rest = _optical(line.dark) - _optical(cover(line, lids, roots))
+    hairs = _hairs(line, lids, HAIR_SHARE * np.maximum(np.minimum(rest, _optical(line.matte)), 0.0), r)
+    strokes = Strokes(*(np.concatenate(pair) for pair in zip(vars(roots).values(), vars(hairs).values(), strict=True)))
+    return strokes, cover(line, lids, strokes)
+
+
+def _root_line(line: LashLine, lids: LidContour, r: float) -> Strokes:
+    """Return the strip in which lashes root, along the margin: where hairs stand dense and are seen end-on."""
+    x = np.linspace(0.0, lids.width_px, max(24, int(lids.width_px / max(LINE_LINK_IRIS_RADII * r, SPACING_MIN_PX))))
+    path = np.stack([x, lids.upper_at(x) + LINE_HEIGHT_IRIS_RADII * r], 1)
+    middle = 0.5 * (path[1:] + path[:-1])
+    alpha = np.minimum(line.at(line.matte, lids, middle), MOST_ALPHA)
+    return Strokes(middle, 0.5 * np.diff(path, axis=0), np.full(len(middle), LINE_WIDTH_IRIS_RADII * r), alpha)
+
+
+def _hairs(line: LashLine, lids: LidContour, wanted: np.ndarray, r: float) -> Strokes:
+    """Return hairs that together give the optical depth ``wanted`` (rows, columns), as far as hairs can."""
+    roots, share = _roots(lids, r)
+    paths = _trace(line, lids, roots, share, r)                                # (H, LINKS + 1, 2)
+    middle, along = 0.5 * (paths[:, 1:] + paths[:, :-1]), 0.5 * np.diff(paths, axis=1)
+    u = (np.arange(LINKS) + 0.5) / LINKS
+    thick = _between(WIDTH_IRIS_RADII * r, WIDTH_MIN_PX, WIDTH_MOST_IRIS_RADII * r)
+    width = np.tile(thick * (1.0 - (1.0 - TIP_WIDTH_SHARE) * u), len(roots))
+    depth = _depth_along(line, lids, middle, r).ravel()
+    middle, along = middle.reshape(-1, 2), along.reshape(-1, 2)
+    size = EVEN_IRIS_RADII * r / line.step_px
+    wanted = _blur(wanted, size)
+    for _ in range(4):
+        have = _blur(_optical(cover(line, lids, Strokes(middle, along, width, 1.0 - np.exp(-depth)))), size)
+        ratio = line.at(wanted / np.maximum(have, 0.02), lids, middle)
+        depth = np.minimum(depth * np.clip(ratio, 0.4, 2.0), _optical(MOST_ALPHA))
+    return Strokes(middle, along, width, 1.0 - np.exp(-depth))
+
+
+def cover(line: LashLine, lids: LidContour, strokes: Strokes) -> np.ndarray:
+    """Return the alpha (rows, columns) with which strokes cover the grid at rest."""
+    step = line.step_px
+    places = strokes.middle_px[:, None] + strokes.along_px[:, None] * np.array([-2.0, 0.0, 2.0])[:, None] / 3.0
+    t = places[..., 1] - lids.upper_at(places[..., 0])
+    length = 2.0 * np.linalg.norm(strokes.along_px, axis=-1)
+    # A link's optical depth over its area, as cells of the grid have it: Gaussian across, even along.
+    mass = _optical(strokes.alpha) * np.sqrt(2.0 * np.pi) * strokes.width_px * length / step ** 2 / 3.0
+    depth = np.zeros(line.matte.shape, np.float32)
+    row, column = (t - line.t_px[0]) / step, (places[..., 0] - line.x_px[0]) / step
+    low_row, low_column = np.floor(row).astype(int), np.floor(column).astype(int)
+    for dr in (0, 1):
+        for dc in (0, 1):
+            weight = np.abs(1 - dr - (row - low_row)) * np.abs(1 - dc - (column - low_column)) * mass[:, None]
+            rr, cc = low_row + dr, low_column + dc
+            inside = (rr >= 0) & (rr < depth.shape[0]) & (cc >= 0) & (cc < depth.shape[1])
+            np.add.at(depth, (rr[inside], cc[inside]), weight[inside])
+    return 1.0 - np.exp(-_blur(depth, float(np.median(strokes.width_px)) / step))
+
+
+def _roots(lids: LidContour, r: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return x (H,) of roots at even distances along the margin, a little unruly, and their share of the opening (H,)."""
+    x = np.linspace(0.02, 0.99, 400) * lids.width_px
+    walked = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(lids.upper_at(x))))])
+    count = max(8, int(walked[-1] / _between(SPACING_IRIS_RADII * r, SPACING_MIN_PX, SPACING_MOST_IRIS_RADII * r)))
+    roots = np.interp((np.arange(count) + 0.5 + 0.7 * _chance(count, 0.6180339887)) / count * walked[-1], walked, x)
+    return roots, roots / lids.width_px
+
+
+def _between(least: float, wanted: float, most: float) -> float:
+    return min(max(least, wanted), most)
+
+
+def _chance(count: int, ratio: float) -> np.ndarray:
+    """Return numbers (count,) in -0.5..0.5 by an irrational ratio's multiples: the same eye always has the same lashes."""
+    return np.mod(np.arange(1, count + 1) * ratio, 1.0) - 0.5
+
+
+def _fan_rad(share: np.ndarray) -> np.ndarray:
+    inner, outer = np.radians(FAN_INNER_DEG), np.radians(FAN_OUTER_DEG)
+    return inner * (1.0 - smoothstep(0.0, 0.4, share)) + outer * smoothstep(0.45, 1.0, share)
+
+
+def _trace(line: LashLine, lids: LidContour, roots: np.ndarray, share: np.ndarray, r: float) -> np.ndarray:
+    """Return the best of many curves through each root, (H, LINKS + 1, 2): along dark ridges, near the fan, no longer than seen."""
+    ridge = line.matte - _blur(line.matte, 0.2 * r / line.step_px)
+    value = (2.0 * ridge + 0.5 * line.matte).astype(np.float32)
+    height = np.maximum(np.interp(roots, line.x_px, line.height_px), LEAST_LENGTH_IRIS_RADII * r)
+    turn, bend, reach = (grid.ravel() for grid in np.meshgrid(np.radians(TURNS_DEG), BENDS, REACHES, indexing="ij"))
+
+    def curve(lean: np.ndarray, length: np.ndarray, bend: np.ndarray) -> np.ndarray:
+        """Return curves (..., H, LINKS + 1, 2) from the roots: an arc over a chord, hollow above."""
+        u = np.linspace(0.0, 1.0, LINKS + 1)
+        chord, off = length[..., None] * u, length[..., None] * (bend * np.sin(lean))[..., None] * (4.0 * u * (1.0 - u)) * 2.0
+        c, s = np.cos(lean)[..., None], np.sin(lean)[..., None]
+        return np.stack([roots[:, None] + chord * s + off * c, lids.upper_at(roots)[:, None] + chord * c - off * s], -1)
+
+    lean = _fan_rad(share)[:, None] + turn[None]                               # (H, candidates)
+    length = height[:, None] * reach[None]
+    points = np.moveaxis(curve(lean.T, length.T, bend[:, None]), 0, 1)
+    seen = line.at(value, lids, points)
+    # What lies beyond a bright gap is a crease, not this hair.
+    gap = np.minimum.accumulate(line.at(_blur(line.matte, 0.06 * r / line.step_px), lids, points), axis=-1)
+    score = (np.minimum(seen, gap + 0.1)).mean(-1) * (0.4 + 0.6 * reach) - STRAY_COST * (np.degrees(np.abs(turn)) / TURNS_DEG[-1]) ** 2
+    best = gaussian_filter1d(score, KINSHIP_HAIRS, axis=0, mode="nearest").argmax(1)
+    chance = _chance(len(roots), 0.7548776662), _chance(len(roots), 0.5698402910)
+    return curve(lean[np.arange(len(roots)), best] + np.radians(UNRULY_DEG) * 2.0 * chance[0],
+                 length[np.arange(len(roots)), best] * (1.0 + 2.0 * UNRULY_LENGTH * chance[1]), bend[best])
+
+
+def _depth_along(line: LashLine, lids: LidContour, middle: np.ndarray, r: float) -> np.ndarray:
+    """Return the optical depth (H, LINKS) that the photo shows under each link, never more than nearer the root."""
+    seen = line.at(_blur(line.matte, 0.06 * r / line.step_px), lids, middle)
+    return _optical(np.minimum.accumulate(np.minimum(seen + 0.02, 0.9), axis=1))
+
+
+def _optical(alpha: np.ndarray | float) -> np.ndarray:
+    return -np.log1p(-np.clip(alpha, 0.0, 0.98))
+
+
+def _blur(field: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(field.astype(np.float32), (0, 0), max(sigma, 0.3), borderType=cv2.BORDER_REPLICATE)
