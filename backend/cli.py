@@ -26,6 +26,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from .cache_folder import keep_libraries_here
 from .contract import paths, result
 from .contract.environment import SETUP, python_of_venv
 from .contract.errors import GazeSplatError
@@ -39,6 +40,7 @@ from .run import DONE, FAILED, run_job
 def main(argv: list[str]) -> int:
     """Run one command and return the exit code: 0 done, 1 failed, 2 cancelled or wrong usage."""
     faulthandler.enable()
+    keep_libraries_here()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")

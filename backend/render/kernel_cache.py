@@ -10,22 +10,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 import numba
 
+from ..cache_folder import user_cache_folder
+
 log = logging.getLogger(__name__)
-
-
-def user_cache_folder() -> Path:
-    """Return this platform's folder for files that may be deleted at any time."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def source_digest() -> str:
