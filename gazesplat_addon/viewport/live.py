@@ -10,6 +10,7 @@ import bpy
 from .. import compat
 from ..scene import carriers
 from ..scene.kept_rig import rig_of
+from ..scene.render_settings import OWN_ENGINE
 from .painter import HeldSplats, Shown
 from .resting import can_rest
 
@@ -19,7 +20,7 @@ SPARE = 4
 
 @dataclass(frozen=True)
 class LivePortrait:
-    """One carrier in the scene, as posed; ``scene_linear``: its colours are decoded before they are blended."""
+    """One carrier in the scene, as posed; ``scene_linear``: its colours are decoded before they are blended (not under our own engine)."""
 
     carrier: bpy.types.Object
     shown: Shown
@@ -31,7 +32,7 @@ class LivePortraits:
 
     def __init__(self) -> None:
         self._held: dict[tuple[int, bool], HeldSplats] = {}
-        self._read: dict[tuple[int, str], list[LivePortrait]] = {}
+        self._read: dict[tuple[int, str, str], list[LivePortrait]] = {}
         self._stale: set[int] = set()
 
     def changed(self) -> None:
@@ -53,7 +54,7 @@ class LivePortraits:
 
         Raises GazeSplatError for splats or rigs that are damaged.
         """
-        key = depsgraph.scene.session_uid, depsgraph.view_layer.name
+        key = depsgraph.scene.session_uid, depsgraph.view_layer.name, depsgraph.scene.render.engine
         if key not in self._read:
             self._read[key] = list(self._portraits(depsgraph))
         return self._read[key]
@@ -68,7 +69,7 @@ class LivePortraits:
                 continue
             if compat.get_modifier_input(modifier, "Exact in Viewport") or not can_rest(carriers.display_modifier(carrier.original)):
                 continue
-            linear = bool(compat.get_modifier_input(modifier, "Scene Linear"))
+            linear = bool(compat.get_modifier_input(modifier, "Scene Linear")) and depsgraph.scene.render.engine != OWN_ENGINE
             held = self._splats(carrier.original, linear)
             shown = Shown(held, to_world, carriers.eye_poses(modifier, tuple(held.rigs)), carriers.raster_settings(modifier))
             yield LivePortrait(carrier.original, shown, linear)

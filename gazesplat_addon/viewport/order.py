@@ -17,6 +17,9 @@ TURN_DEG, LID_SHARE, PUPIL_SHARE = 2.0, 0.04, 0.2
 # A pose that is asked for twice, or for so long, rests.
 REST_S = 0.1
 
+# A cell's number is a float in a texture: 24 bits are exact.
+CELL_MASK = np.uint64((1 << 24) - 1)
+
 _thread = ThreadPoolExecutor(1, thread_name_prefix="gazesplat-order")
 
 
@@ -64,16 +67,17 @@ class Placed:
 def _keys(means: np.ndarray, to_view: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Return depth and cell in one integer (N,), the farthest the lowest: sorting those is several times as fast as an argsort.
 
-    Of equal depths the later cell counts as farther, so that front to back is a stable sort. What lies behind the view has depth 0: it
-    is not drawn.
+    Depths are reckoned in double precision and kept to a billionth: rounded to single, films that lie 30 nm apart change places, which F12
+    does not do. Of equal depths the later cell counts as farther, so that front to back is a stable sort. What lies behind the view has
+    depth 0: it is not drawn.
     """
-    depths = means @ -to_view[2, :3].astype(np.float32) - np.float32(to_view[2, 3])
-    return ~(np.maximum(depths, 0.0).view(np.uint32).astype(np.uint64) << np.uint64(32) | cells.astype(np.uint64))
+    depths = np.maximum(means.astype(np.float64) @ -to_view[2, :3] - to_view[2, 3], 0.0)
+    return ~(depths.view(np.uint64) << np.uint64(1) & ~CELL_MASK | cells.astype(np.uint64))
 
 
 def _cells(keys: np.ndarray) -> np.ndarray:
     """Return the cells of keys, float32: they go into a texture."""
-    return (~keys & np.uint64(0xFFFFFFFF)).astype(np.float32)
+    return (~keys & CELL_MASK).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the scene's colour management makes of splats, for the live display, which Blender's own does not reach.
 
-Light goes through the view that F12 uses, in every shading mode. Exact colours are what the view shows as they are, so nothing happens
-to them unless a look, exposure or the like changes them at F12 too: then they become light first.
+Light goes through the view that F12 uses, in every shading mode. Exact colours are what Standard shows as they are, so nothing happens to
+them under it. Under any other view they become light first, as at F12: AgX for one cannot show every colour, and has no exact inverse.
 """
 from __future__ import annotations
 
@@ -55,8 +55,7 @@ def viewing_of(scene: bpy.types.Scene, *, scene_linear: bool) -> Viewing:
     if scene_linear:
         return Viewing(None, settings, view.exposure, view.gamma)
     space = colour.decoding_space(scene)
-    inverse = ViewSettings(view=settings.view) == settings and colour.INVERSE_OF_VIEW.get(settings.view) == space
-    if inverse and view.exposure == 0.0 and view.gamma == 1.0:
+    if (settings, space, view.exposure, view.gamma) == (STANDARD, SRGB, 0.0, 1.0):
         return AS_THEY_ARE
     return Viewing(space, settings, view.exposure, view.gamma)
 

@@ -135,9 +135,9 @@ def test_order_on_the_card_is_a_stable_sort(painter_room, part):
         painter.paint(view, [painter_room.Shown(held, WORLD, eyes, {})], wait=True)
         pose = Pose({side: EyePose(*values) for side, values in eyes.items()})
         means, to_view = pose_splats(splats, groups, rig, pose).means[kept], view.from_world @ WORLD
-        depths = means @ -to_view[2, :3].astype(np.float32) - np.float32(to_view[2, 3])
+        depths = means.astype(np.float64) @ -to_view[2, :3] - to_view[2, 3]
         cells = pixels(painter.order, 1)[::-1].reshape(-1)[:held.count]
-        np.testing.assert_array_equal(cells, np.argsort(depths, kind="stable")[::-1])
+        np.testing.assert_array_equal(cells, np.argsort(depths.view(np.uint64) >> np.uint64(23), kind="stable")[::-1])
 
 
 def test_gaze_change_sends_no_splat(painter_room):

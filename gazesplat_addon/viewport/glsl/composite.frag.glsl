@@ -3,6 +3,8 @@
 // behind its colour management, as (scene ^ 2.2 * (1 - a) + layer) ^ (1 / 2.2) in display values: so what is to be seen goes in to the
 // power of 2.2.
 
+#define DARKEST (1.0 / 255.0 / 12.92)
+
 vec3 encoded(vec3 c)
 {
   return mix(1.055 * pow(c, vec3(1.0 / 2.4)) - 0.055, c * 12.92, vec3(lessThanEqual(c, vec3(0.0031308))));
@@ -53,5 +55,9 @@ void main()
   float depth = texelFetch(depth_tex, at, 0).r / sum.a;
   vec4 clip = projection * vec4(0.0, 0.0, -depth, 1.0);
   gl_FragDepth = 0.5 + 0.5 * clip.z / clip.w;
-  result = vec4(pow(shown(sum.rgb / sum.a), vec3(2.2)) * sum.a, sum.a);
+  vec3 display = shown(sum.rgb / sum.a);
+  vec3 layer = pow(display, vec3(2.2));
+  // The layer has 8 bits. Its darkest but black shows as 6/255; where a pixel is covered, round to the nearer of the two as displayed.
+  if (sum.a > 0.99) { layer = mix(layer, max(layer, DARKEST), vec3(greaterThan(display, vec3(0.5 * pow(DARKEST, 1.0 / 2.2))))); }
+  result = vec4(layer * sum.a, sum.a);
 }

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The live display's colours in a real window are F12's: of our engine, Cycles and EEVEE, exact and scene-linear, under any view.
+
+The environment variable GAZESPLAT_GUI_BLENDER names the executable of a windowed Blender; our engine needs GAZESPLAT_BACKEND_PYTHON.
+"""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "gazesplat_addon" / "sample" / "portrait.spz"
+EDGE_PX = 40    # where Blender puts handles for folded regions
+# Blender's layer has 8 bits: between black and 6/255 it shows nothing.
+UNSHOWN = 3
+CASES = ("exact-engine", "exact-agx", "exact-cycles", "exact-eevee", "exact-exposed", "linear-agx", "linear-filmic")
+# Cycles and EEVEE round depths to single precision: of films that lie 30 nm apart they show the wrong one before. Under AgX
+# a table of colours is what comes near, where a channel is nearly black beside a bright one.
+OFF_SHARE = 2e-3
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """Folder of the pictures of one run in a window."""
+    program = os.environ.get("GAZESPLAT_GUI_BLENDER")
+    if not program:
+        pytest.skip("GAZESPLAT_GUI_BLENDER names no Blender that opens a window on a virtual screen")
+    out = tmp_path_factory.mktemp("window")
+    environment = {**os.environ, "GUI_SIZE": "900x700", "BLENDER_USER_RESOURCES": str(out / "profile")}
+    script = Path(__file__).with_name("live_colours.py")
+    subprocess.run([program, "--python", str(script), "--", str(ROOT), str(SAMPLE), str(out)], env=environment, check=False, timeout=600)
+    report = json.loads((out / "report.json").read_text("utf-8"))
+    assert "traceback" not in report, report["traceback"]
+    assert report["problem"] == ""
+    return out
+
+
+def load(pictures: Path, case: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the live picture and F12's, (H, W, 3) int, and which pixels splats cover."""
+    with np.load(pictures / f"{case}.npz") as file:
+        live, f12 = file["live"].astype(int), file["f12"].astype(int)
+    covered = f12[..., 3] == 255
+    covered[:EDGE_PX] = covered[-EDGE_PX:] = covered[:, :EDGE_PX] = covered[:, -EDGE_PX:] = False
+    return live, f12[..., :3], covered
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_colours_are_those_of_f12(pictures, case):
+    live, f12, covered = load(pictures, case)
+    assert covered.mean() > 0.2 and np.ptp(f12[covered]) > 150
+    error = np.abs(live - f12)[covered]
+    off = (error > np.where(f12[covered] == UNSHOWN, 3, 2)).any(1).mean()
+    assert off <= (0.0 if case == "exact-engine" else OFF_SHARE) and error.mean() < 0.6, (off, error.max(), error.mean())
+
+
+def test_views_differ(pictures):
+    """Else the test above would hold for a display that heeds none of it."""
+    shown = [load(pictures, case)[0] for case in ("exact-engine", "exact-exposed", "linear-agx", "linear-filmic")]
+    covered = load(pictures, "exact-engine")[2]
+    for k, one in enumerate(shown):
+        assert all(np.abs(one - other)[covered].mean() > 5 for other in shown[:k])
+
+
+def test_eevees_own_error(pictures):
+    """What EEVEE's F12 differs from our engine's, which is the float reference's: the live display adds nothing to it."""
+    (_, eevee, covered), (_, engine, both) = load(pictures, "exact-eevee"), load(pictures, "exact-engine")
+    assert np.abs(eevee - engine)[covered & both].max() <= 3
