@@ -325,36 +325,50 @@ def command_lint(arguments: argparse.Namespace) -> int:
     set_up([BACKEND], arguments.j)
     fix = ["--fix"] if arguments.fix else []
     style = subprocess.run([str(BACKEND.python), "-m", "ruff", "check", *fix, "."], cwd=ROOT, check=False).returncode
-    return style or _audit(arguments.j)
+    return style or _audit(arguments.j, must=arguments.audit)
 
 
-def _audit(jobs: int) -> int:
-    """Look every pinned package up in the list of known faults; return 1 where one has some, 0 also where nobody can be asked."""
+def _audit(jobs: int, *, must: bool) -> int:
+    """Look every pinned package up in the list of known faults, say plainly what could not be, and return 1 where there are faults.
+
+    With ``must`` a package that could not be looked up counts as one; without, style can be checked where the list is out of reach.
+    """
+    answer = _ask_auditor(jobs)
+    if isinstance(answer, str):
+        packages, reason = [], answer
+    else:
+        packages, reason = answer, ""
+    asked = [one for one in packages if "vulns" in one]
+    unknown = [one for one in packages if "vulns" not in one]
+    faults = [f"{one['name']} {one['version']}: {fault['id']}" for one in asked for fault in one["vulns"]]
+    if not asked:
+        why = unknown[0]["skip_reason"] if unknown else "there are none"
+        reason = reason or f"none of the {len(unknown)} packages could be looked up: {why}"
+        say(f"Known faults of packages: NOT CHECKED, {reason[:200]}. Run this again where the list can be reached.")
+    else:
+        say(f"Known faults of packages: {len(faults)} in {len(asked)}"
+            + (f"; NOT CHECKED: {', '.join(sorted(one['name'] for one in unknown))}" if unknown else ", which is all") + ".")
+    for fault in faults:
+        say(f"  {fault}")
+    return 1 if faults or (must and (unknown or not asked)) else 0
+
+
+def _ask_auditor(jobs: int) -> list[dict] | str:
+    """Return what pip-audit says of every pinned package, or why it says nothing."""
     pinned = _files(*(f"{name}.txt" for name in ("backend", "backend-nodeps", "torch", "video", "test", "test-blender")))
     try:
         set_up([TOOLS], jobs)
     except Stop:
-        say("Known faults of packages: not asked, the auditor could not be installed here.")
-        return 0
+        return "the auditor could not be installed here"
     command = [str(TOOLS.python), "-m", "pip_audit", "--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off",
                "--timeout", "20"]
     try:
         done = subprocess.run([*command, *pinned], cwd=ROOT, capture_output=True, text=True, check=False, timeout=AUDIT_TIMEOUT_S)
+        return list(json.loads(done.stdout)["dependencies"])
     except subprocess.TimeoutExpired:
-        say(f"Known faults of packages: not asked, no answer in {AUDIT_TIMEOUT_S} s.")
-        return 0
-    try:
-        packages = json.loads(done.stdout)["dependencies"]
+        return f"there was no answer in {AUDIT_TIMEOUT_S} s"
     except (ValueError, KeyError):
-        reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
-        say(f"Known faults of packages: not asked, the list cannot be reached ({reason[:160]}).")
-        return 0
-    asked = [one for one in packages if "vulns" in one]
-    faults = [f"{one['name']} {one['version']}: {fault['id']}" for one in asked for fault in one["vulns"]]
-    say(f"Known faults of packages: {len(faults)} in the {len(asked)} that could be looked up; {len(packages) - len(asked)} could not.")
-    for fault in faults:
-        say(f"  {fault}")
-    return 1 if faults else 0
+        return f"the list cannot be reached ({(done.stderr.strip().splitlines() or ['no reason was given'])[-1][:160]})"
 
 
 def command_docs(arguments: argparse.Namespace) -> int:
@@ -491,6 +505,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=ROOT / "demo", metavar="FOLDER")
     lint = commands.add_parser("lint", help="check the style")
     lint.add_argument("--fix", action="store_true", help="mend what can be mended")
+    lint.add_argument("--audit", action="store_true", help="fail also where known faults of packages cannot be looked up")
     commands.add_parser("docs", help="build the guide into site/")
     bench = commands.add_parser("bench", help="run a benchmark: bench eyes --gt FOLDER")
     bench.add_argument("name", help="a file in backend/bench/ or tests/bench/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 import subprocess
 import sys
 import time
@@ -133,3 +134,37 @@ def test_closing_line_stands_alone(dev, bare, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["dev.py", "test", "--fast"])
     assert dev.main() == 1
     assert capsys.readouterr().out.splitlines()[-1] == "3 passed, 1 failed, 2 skipped"
+
+
+def told(names: str, faults: tuple[str, ...] = ()) -> str:
+    """What pip-audit prints: capital letters are packages that it could not look up."""
+    return json.dumps({"dependencies": [
+        {"name": name, "skip_reason": f"{name} was not found"} if name.isupper() else
+        {"name": name, "version": "1.0", "vulns": [{"id": fault} for fault in faults if fault.startswith(name)]}
+        for name in names.split()]})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script stands in for the auditor's Python")
+@pytest.mark.parametrize(("answer", "said", "code", "strict"), [
+    (told("a b"), "0 in 2, which is all", 0, 0),
+    (told("a b", ("b-2026-1",)), "b 1.0: b-2026-1", 1, 1),
+    (told("a B C"), "0 in 1; NOT CHECKED: B, C", 0, 1),
+    (told("B C"), "NOT CHECKED, none of the 2 packages could be looked up: B was not found", 0, 1),
+    (told(""), "NOT CHECKED, none of the 0", 0, 1),
+    ("ERROR no network", "NOT CHECKED, the list cannot be reached", 0, 1),
+], ids=["clean", "a fault", "some unknown", "all unknown", "none", "no network"])
+def test_the_audit_never_passes_in_silence(dev, monkeypatch, capsys, answer, said, code, strict):
+    monkeypatch.setattr(dev, "set_up", lambda environments, jobs: None)
+    dev.TOOLS.python.parent.mkdir(parents=True)
+    dev.TOOLS.python.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n", "utf-8")
+    dev.TOOLS.python.chmod(0o755)
+    assert (dev._audit(1, must=False), dev._audit(1, must=True)) == (code, strict)
+    assert capsys.readouterr().out.count(said) == 2
+
+
+def test_an_auditor_that_cannot_be_had_is_said(dev, monkeypatch, capsys):
+    def refuse(environments, jobs):
+        raise dev.Stop("no network")
+    monkeypatch.setattr(dev, "set_up", refuse)
+    assert (dev._audit(1, must=False), dev._audit(1, must=True)) == (0, 1)
+    assert "NOT CHECKED, the auditor could not be installed here" in capsys.readouterr().out
