@@ -136,6 +136,16 @@ def dismiss(job_id: str) -> None:
         ended.remove()
 
 
+def retry(job_id: str) -> Reconstruction:
+    """Let a job that failed, crashed or was cancelled wait for its turn again, and return it; a video goes on from what was trained.
+
+    Show it with ``show_progress``, or call its ``begin()``. GazeSplatError ``job-already-run`` for any other.
+    """
+    again = job(job_id)
+    again.retry()
+    return again
+
+
 def log_text(job_id: str) -> bpy.types.Text:
     """Return the log of a reconstruction as a text of this file, read anew."""
     log = job(job_id).log

@@ -44,6 +44,11 @@ class BackendSetup(Reconstruction):
         """True once it is done: there is nothing to bring into a scene."""
         return self.state == DONE
 
+    @property
+    def can_retry(self) -> bool:
+        """False: the button that sets up goes on where it was."""
+        return False
+
     def poll(self) -> str:
         """Take in the news; in the end also what the doctor said of the new environment."""
         before = self.state

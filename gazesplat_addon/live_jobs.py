@@ -17,6 +17,7 @@ from .reconstruction import Reconstruction
 POLL_EVERY_S = 0.25
 # After start-up, so that looking through the jobs folder delays nothing.
 ATTACH_AFTER_S = 0.5
+_MOST_LOST = 3
 
 _log = logging.getLogger(__name__)
 
@@ -96,8 +97,11 @@ def _find_again() -> None:
     except GazeSplatError as error:
         _log.warning("%s", error)
         return
+    # What went wrong while nobody looked is shown until it is dismissed.
+    lost = [job.id for job in found if job.can_retry and job.error is not None][-_MOST_LOST:]
     for job in found:
-        if job.state in (reconstruction.QUEUED, reconstruction.RUNNING) or (job.state == reconstruction.DONE and not job.imported):
+        waits = job.state in (reconstruction.QUEUED, reconstruction.RUNNING) or (job.state == reconstruction.DONE and not job.imported)
+        if waits or job.id in lost:
             watch(job)
     _redraw_sidebars()
 

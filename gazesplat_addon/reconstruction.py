@@ -127,6 +127,15 @@ class Reconstruction:
         except GazeSplatError as error:
             self._job.refuse(error)
 
+    @property
+    def can_retry(self) -> bool:
+        """True for a job that came to nothing."""
+        return self.ended and self.state != DONE
+
+    def retry(self) -> None:
+        """Let a job that failed, crashed or was cancelled wait for its turn again; raises as ``registry.reset`` does."""
+        self._job = registry.reset(self._job)
+
     def poll(self) -> str:
         """Take in what the backend has said since the last call and return the state; never waits."""
         self._job.poll()

@@ -42,6 +42,7 @@ from .remove_backend import GAZESPLAT_OT_remove_backend
 from .remove_job import GAZESPLAT_OT_remove_job
 from .remove_splat_plate import GAZESPLAT_OT_remove_splat_plate
 from .reseed_layer import GAZESPLAT_OT_reseed_layer
+from .retry_job import GAZESPLAT_OT_retry_job
 from .set_up_render import GAZESPLAT_OT_set_up_render
 from .set_up_splat_plate import GAZESPLAT_OT_set_up_splat_plate
 from .setup_backend import GAZESPLAT_OT_setup_backend
@@ -53,6 +54,7 @@ CLASSES = (
     GAZESPLAT_OT_cancel_job,
     GAZESPLAT_OT_import_result,
     GAZESPLAT_OT_remove_job,
+    GAZESPLAT_OT_retry_job,
     GAZESPLAT_OT_open_log,
     GAZESPLAT_OT_import_portrait,
     GAZESPLAT_OT_add_sample,

@@ -65,6 +65,8 @@ def _draw_running(box: bpy.types.UILayout, job: Reconstruction) -> None:
 
 
 def _draw_ended(box: bpy.types.UILayout, row: bpy.types.UILayout, context: bpy.types.Context, job: Reconstruction) -> None:
+    if job.can_retry:
+        row.operator("gazesplat.retry_job", text="", icon="FILE_REFRESH", emboss=False).job = job.id
     row.operator("gazesplat.remove_job", text="", icon="X", emboss=False).job = job.id
     if job.error is None:
         box.label(text="In the scene" if job.imported else "Cancelled")

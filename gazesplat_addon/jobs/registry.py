@@ -9,7 +9,7 @@ from pathlib import Path
 from ...backend.contract import paths
 from ...backend.contract.errors import GazeSplatError
 from ...backend.contract.refusals import explain_os_error
-from .state import DONE, ENDED, QUEUED, RUNNING, Job
+from .state import CLAIMED, DONE, ENDED, QUEUED, RUNNING, Job
 
 # Left in a job folder by the add-on once its portrait is in a scene.
 _IMPORTED = "imported"
@@ -63,6 +63,28 @@ def waiting_for_import(jobs: list[Job]) -> list[Job]:
 def stale(jobs: list[Job]) -> list[Job]:
     """Return the jobs that lead nowhere any more: failed, cancelled, crashed, or never started."""
     return [job for job in jobs if job.state == QUEUED or (job.state in ENDED and job.state != DONE)]
+
+
+def reset(job: Job) -> Job:
+    """Let a job that failed, crashed or was cancelled wait for another start, and return it; what it can resume from stays.
+
+    What it said before is kept beside its new events. Raises GazeSplatError ``job-already-run`` for any other job, ``no-permission``,
+    ``bad-folder``.
+    """
+    if job.state not in ENDED - {DONE}:
+        raise GazeSplatError("job-already-run", f"The job {job.folder.name} is {job.state}.",
+                             "Only what came to nothing can be tried again.")
+    try:
+        events = job.folder / paths.EVENTS
+        if events.exists():
+            earlier = sum(1 for _ in job.folder.glob(f"{events.stem}-*{events.suffix}"))
+            events.replace(events.with_stem(f"{events.stem}-{earlier + 1}"))
+        # In an order in which a kill in between leaves a job that can be tried again.
+        for name in (paths.CANCEL, CLAIMED, paths.PID):
+            (job.folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise explain_os_error(error, place_chosen=True) or error from error
+    return Job(job.folder)
 
 
 def remove(job: Job) -> None:

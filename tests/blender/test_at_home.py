@@ -67,6 +67,24 @@ def test_a_queue_is_found_again_after_a_crash(room, queue):
     assert [job.state for job in again] == ["done", "done"]
 
 
+def test_what_failed_while_nobody_looked_is_shown_and_tried_again(room, queue, gs, tmp_path):
+    from tests.blender.test_operators_panels import context_for, drawn
+    live = room("gazesplat_addon.live_jobs")
+    job = queue([{"do": "stage", "name": "Working"}, {"do": "abort"}])
+    finish(room, job)
+    live.detach()
+    live._find_again()
+    (found,) = live.watched()
+    assert (found.state, found.error.code) == ("crashed", "crashed") and found.can_retry
+    assert "stopped without a word" in " ".join(drawn(gs, room, context_for())["GazeSplat"])
+    asked = found.folder / "job.json"
+    asked.write_text(asked.read_text("utf-8").replace("abort", "bug"), "utf-8")
+    assert bpy.ops.gazesplat.retry_job(job=found.id) == {"FINISHED"}
+    (retried,) = live.watched()
+    finish(room, retried)
+    assert (retried.state, retried.error.code) == ("failed", "internal")
+
+
 def test_what_prevents_a_queued_job_is_shown_with_it(room, queue, monkeypatch):
     first, second = queue([{"do": "sleep", "seconds": 1.0}]), queue()
     monkeypatch.setenv("GAZESPLAT_BACKEND_PYTHON", "/no/such/python")

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from gazesplat.backend.contract import paths, result
+from gazesplat.backend.contract.errors import GazeSplatError
 from gazesplat.backend.contract.process_identity import start_mark
 from gazesplat.gazesplat_addon.jobs import process, registry, state
 from gazesplat.gazesplat_addon.jobs.folder import create_job
@@ -54,6 +55,27 @@ def test_backend_killed_at_every_stage(tell, tmp_path, killed_in):
     again = Job(job.folder)
     assert again.state == state.CRASHED and is_clear(again.error, "crashed")
     assert tell(photo=photo).wait(LONG_S) == state.DONE
+
+
+@posix
+def test_killed_job_is_tried_again_and_goes_on_from_its_work(tell):
+    """Killed at any moment, also while it is reset: in the end it is done, and what it said before is kept."""
+    job = at_work(tell({"do": "stage", "name": "only"}, {"do": "child"}, {"do": "progress", "fraction": 0.5},
+                       {"do": "wait-for", "path": "go"}))
+    kept = (job.folder / paths.WORK / "child.txt").read_bytes()
+    with pytest.raises(GazeSplatError, match="came to nothing"):
+        registry.reset(job)
+    os.kill(job._mark.pid, signal.SIGKILL)
+    assert job.wait(LONG_S) == state.CRASHED
+    (job.folder / paths.CANCEL).touch()
+    again = registry.reset(job)
+    assert again.state == state.QUEUED and (again.folder / paths.WORK / "child.txt").read_bytes() == kept
+    assert [file.name for file in again.folder.glob("events*")] == ["events-1.jsonl"]
+    (again.folder / "go").touch()
+    again.start(PYTHON)
+    assert again.wait(LONG_S) == state.DONE
+    with pytest.raises(GazeSplatError):
+        registry.reset(again)
 
 
 @posix
