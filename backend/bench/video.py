@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The video road against rendered clips whose masks and cameras are known: ``python3 dev.py bench video --gt FOLDER --json FILE``.
 
-FOLDER is one clip (with request.json and meta.json) or holds several. ``--work`` keeps what was found, to go on from. Where a clip
+FOLDER is one clip (with request.json and meta.json) or holds several; or photographs with their projection matrices, of which
+video_photos.py tells. ``--work`` keeps what was found, to go on from. Where a clip
 has held-out views, heads are trained and judged too: "found" from its frames alone, as the product does; "true" with the true cameras
 and masks, which judges training by itself; "ellipses" with the true cameras and the original's masks and thresholds, the baseline.
 """
@@ -20,7 +21,9 @@ from pathlib import Path
 from ..contract.errors import GazeSplatError
 from ..contract.job import QUALITIES
 from ..stages.video import FRAMES_SHORT_SIDE_PX
+from ..video.clip import Clip
 from ..video.prepare import prepare_clip
+from . import video_photos
 from .video_heads import HEADS, head_figures, true_clip
 from .video_truth import Truth, camera_figures, mask_figures
 
@@ -55,7 +58,8 @@ def main(argv: list[str]) -> int:
     for name in ("height", "num-iters", "sh-degree"):
         parser.add_argument(f"--{name}", type=int, help="as the job's option")
     arguments = parser.parse_args(argv)
-    clips = [arguments.gt] if (arguments.gt / "request.json").is_file() else sorted(
+    alone = (arguments.gt / "request.json").is_file() or video_photos.has_matrices(arguments.gt)
+    clips = [arguments.gt] if alone else sorted(
         p.parent for pattern in ("*/request.json", "video/*/request.json") for p in arguments.gt.glob(pattern))
     if not clips:
         raise GazeSplatError("no-benchmark", f"{arguments.gt} holds no rendered clip.", "Give a folder with request.json and meta.json.")
@@ -63,7 +67,8 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         for clip in clips:
             work = (arguments.work or Path(temporary)) / clip.name
-            report["clips"][clip.name] = figures = measure(clip, work, arguments)
+            one = measure_photos if video_photos.has_matrices(clip) else measure
+            report["clips"][clip.name] = figures = one(clip, work, arguments)
             sys.stdout.write(f"{clip.name}: {json.dumps(figures, indent=1)}\n")
     arguments.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     return 0
@@ -71,14 +76,16 @@ def main(argv: list[str]) -> int:
 
 def measure(clip: Path, work: Path, arguments: argparse.Namespace) -> dict:
     """Return one clip's figures, or the refusal's code and sentence."""
-    truth, context, figures = Truth.read(clip), Quiet(), {}
-    options = {name: getattr(arguments, name) for name in ("height", "num_iters", "sh_degree") if getattr(arguments, name) is not None}
+    truth, figures, options = Truth.read(clip), {}, _options(arguments)
     found = None
     if not arguments.heads or "found" in arguments.heads:
+        prepare = {"num_frames": arguments.num_frames, "height": max(FRAMES_SHORT_SIDE_PX, options.get("height", 0)),
+                   "eye_ruler": truth.eye_ruler()}
         try:
-            found, figures = _prepare(truth, work, arguments.num_frames, max(FRAMES_SHORT_SIDE_PX, options.get("height", 0)), context)
+            found, figures = _prepare([clip / name for name in truth.files()], work, prepare)
         except GazeSplatError as error:
             return {"refused": error.code, "message": error.message}
+        figures |= {"masks": mask_figures(found.frames, truth), "cameras": camera_figures(found.frames, found.cameras, truth)}
     for heads in arguments.heads:
         if not truth.frames("test"):
             continue
@@ -88,16 +95,30 @@ def measure(clip: Path, work: Path, arguments: argparse.Namespace) -> dict:
     return figures
 
 
-def _prepare(truth: Truth, work: Path, num_frames: int, height: int, context: Quiet) -> tuple:
-    """Return the clip as the product finds it, and its figures."""
-    pictures = work / "pictures"
+def measure_photos(folder: Path, work: Path, arguments: argparse.Namespace) -> dict:
+    """Return the figures of photographs with known cameras, all of which are used, or the refusal's code and sentence."""
+    options = _options(arguments)
+    prepare = {"num_frames": len(video_photos.matrices(folder)), "height": max(FRAMES_SHORT_SIDE_PX, options.get("height", 0))}
+    out = arguments.out / folder.name if arguments.out else None
+    try:
+        return video_photos.measure(folder, lambda pictures: _prepare(pictures, work, prepare), options, arguments.quality, out,
+                                    heads="found" in arguments.heads)
+    except GazeSplatError as error:
+        return {"refused": error.code, "message": error.message}
+
+
+def _options(arguments: argparse.Namespace) -> dict:
+    return {name: getattr(arguments, name) for name in ("height", "num_iters", "sh_degree") if getattr(arguments, name) is not None}
+
+
+def _prepare(files: list[Path], work: Path, options: dict) -> tuple[Clip, dict]:
+    """Return the clip as the product finds it in these pictures, and how long that took."""
+    pictures, context = work / "pictures", Quiet()
     pictures.mkdir(parents=True, exist_ok=True)
-    for name in truth.files():
-        shutil.copyfile(truth.folder / name, pictures / name)
+    for file in files:
+        shutil.copyfile(file, pictures / file.name)
     started, before = time.monotonic(), os.times()
-    found = prepare_clip(pictures, work, {"num_frames": num_frames, "height": height, "eye_ruler": truth.eye_ruler()}, context)
-    after = os.times()
-    spent = sum(after[:4]) - sum(before[:4])
-    return found, {"frames": len(found.frames), "warnings": context.codes, "masks": mask_figures(found.frames, truth),
-                   "cameras": camera_figures(found.frames, found.cameras, truth),
-                   "cpu_s": round(spent, 1), "wall_s": round(time.monotonic() - started, 1)}
+    found = prepare_clip(pictures, work, options, context)
+    spent = sum(os.times()[:4]) - sum(before[:4])
+    return found, {"frames": len(found.frames), "warnings": context.codes, "cpu_s": round(spent, 1),
+                   "wall_s": round(time.monotonic() - started, 1)}

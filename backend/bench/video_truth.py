@@ -112,8 +112,8 @@ def camera_figures(frames: Frames, cameras: Cameras, truth: Truth) -> dict[str, 
     return {"road": cameras.source, "cameras": len(cameras), "focal_px": round(cameras.fx, 1),
             "focal_error_percent": round(100.0 * (cameras.fx / truth.request["intrinsics"]["fx"] - 1.0), 2),
             "centre_rms_mm": round(float(np.sqrt((off ** 2).mean())), 3), "centre_max_mm": round(float(off.max()), 3),
-            "rotation_mean_deg": round(float(_angles(left).mean()), 3), "rotation_max_deg": round(float(_angles(left).max()), 3),
-            "pose_mean_deg": round(float(_angles(best).mean()), 3), "scale_error_percent": round(100.0 * (1.0 / scale - 1.0), 2)}
+            "rotation_mean_deg": round(float(angles_deg(left).mean()), 3), "rotation_max_deg": round(float(angles_deg(left).max()), 3),
+            "pose_mean_deg": round(float(angles_deg(best).mean()), 3), "scale_error_percent": round(100.0 * (1.0 / scale - 1.0), 2)}
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -126,7 +126,8 @@ def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarra
     return scale, turn, target.mean(axis=0) - scale * turn @ source.mean(axis=0)
 
 
-def _angles(turns: np.ndarray) -> np.ndarray:
+def angles_deg(turns: np.ndarray) -> np.ndarray:
+    """Return the angles (F,) in degrees by which rotations (F, 3, 3) turn."""
     return np.degrees(np.arccos(np.clip((np.trace(turns, axis1=1, axis2=2) - 1.0) / 2.0, -1.0, 1.0)))
 
 
