@@ -46,7 +46,7 @@ class Case:
 class Times:
     """Fastest of several runs, milliseconds by the clock, and the arithmetic of one picture.
 
-    forward_cpu_ms is processor time on one thread: what a busy machine cannot falsify.
+    forward_cpu_ms and backward_cpu_ms are processor time on one thread: what a busy machine falsifies least.
     """
 
     name: str
@@ -56,13 +56,14 @@ class Times:
     passes_ms: float
     backward_one_thread_ms: float | None
     backward_ms: float | None
+    backward_cpu_ms: float | None
     gflop: float
 
 
 FULL_HD = Case(150_000, 1920, 1080)
 SQUARE = Case(150_000, 512, 512)
-CASES = (*(Case(splats, width, height) for width, height in ((270, 480), (540, 960)) for splats in (10_000, 50_000, 100_000)),
-         SQUARE, FULL_HD, Case(1_000_000, 1920, 1080))
+TRAINING_CASES = tuple(Case(splats, width, height) for width, height in ((270, 480), (540, 960)) for splats in (10_000, 50_000, 100_000))
+CASES = (*TRAINING_CASES, SQUARE, FULL_HD, Case(1_000_000, 1920, 1080))
 SMALL_CASES = (Case(2_000, 96, 64),)
 
 
@@ -72,9 +73,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     parser.add_argument("--repeats", type=int, default=9, help="the fastest of this many is reported")
     parser.add_argument("--threads", type=int, default=default_threads(), help="compared with one thread")
+    parser.add_argument("--training", action="store_true", help="only the sizes that a CPU trains at, forward and backward")
     parser.add_argument("--small", action="store_true", help="one small picture, to see that the benchmark runs")
     arguments = parser.parse_args(argv)
-    report = run(SMALL_CASES if arguments.small else CASES, arguments.threads, arguments.repeats)
+    cases = SMALL_CASES if arguments.small else TRAINING_CASES if arguments.training else CASES
+    report = run(cases, arguments.threads, arguments.repeats)
     sys.stdout.write(as_text(report))
     if arguments.json:
         part = arguments.json.with_suffix(arguments.json.suffix + ".part")
@@ -103,12 +106,14 @@ def time_case(case: Case, threads: int, repeats: int, *, backward: bool = True) 
     cpu = 1e3 * fastest(lambda: render(posed, camera, settings, threads=1), repeats, time.process_time)
     mattes = {"head": (0,), "irises": (11, 21)}
     passes = 1e3 * fastest(lambda: render(posed, camera, settings, threads=threads, depth=True, mattes=mattes), repeats)
-    back = [None, None]
+    back = [None, None, None]
     if backward and case.splats <= TRAINING_SPLATS:
         for k, n in enumerate((1, threads)):
             frame, tape = numba_training.forward(posed, camera, settings, threads=n)
             seed = (np.ascontiguousarray(frame.rgb), np.ascontiguousarray(frame.alpha))
             back[k] = 1e3 * fastest(lambda tape=tape, seed=seed: numba_training.backward(tape, *seed), repeats)
+            if n == 1:
+                back[2] = 1e3 * fastest(lambda tape=tape, seed=seed: numba_training.backward(tape, *seed), repeats, time.process_time)
     strips = np.zeros(1, np.int64)
     numba_tiles.render(posed, camera, settings, threads=1, strips_blended=strips)
     return Times(str(case), cpu, *forward, passes, *back, float(strips[0]) * STRIP_PIXELS * FLOPS_PER_PIXEL * 1e-9)
@@ -166,12 +171,13 @@ def peak_gflops() -> float:
 def as_text(report: dict) -> str:
     """Return the report as a table."""
     threads, peak = report["threads"], report["peak_gflops_one_thread"]
-    lines = [f"{'splats, picture':22}{'CPU':>8}{'1 thread':>10}{f'{threads} threads':>11}{'ratio':>7}{'+ passes':>10}{'backward 1':>12}"
-             f"{f'backward {threads}':>12}{'of peak':>9}"]
+    lines = [f"{'splats, picture':22}{'CPU':>8}{'1 thread':>10}{f'{threads} threads':>11}{'ratio':>7}{'+ passes':>10}"
+             f"{'backward CPU':>14}{'backward 1':>12}{f'backward {threads}':>12}{'of peak':>9}"]
     for case in report["cases"]:
         one, many = case["forward_one_thread_ms"], case["forward_ms"]
         backward = "".join(f"{'-' if case[key] is None else format(case[key], '.1f'):>12}"
                            for key in ("backward_one_thread_ms", "backward_ms"))
+        backward = f"{'-' if case['backward_cpu_ms'] is None else format(case['backward_cpu_ms'], '.1f'):>14}" + backward
         share = case["gflop"] / (case["forward_cpu_ms"] * 1e-3) / peak
         lines.append(f"{case['name']:22}{case['forward_cpu_ms']:8.1f}{one:10.1f}{many:11.1f}{one / many:7.2f}"
                      f"{case['passes_ms']:10.1f}{backward}{share:9.0%}")

@@ -2,9 +2,9 @@
 """The video road against rendered clips whose masks and cameras are known: ``python3 dev.py bench video --gt FOLDER --json FILE``.
 
 FOLDER is one clip (with request.json and meta.json) or holds several; or photographs with their projection matrices, of which
-video_photos.py tells. ``--work`` keeps what was found, to go on from. Where a clip
-has held-out views, heads are trained and judged too: "found" from its frames alone, as the product does; "true" with the true cameras
-and masks, which judges training by itself; "ellipses" with the true cameras and the original's masks and thresholds, the baseline.
+video_photos.py tells. ``--work`` keeps what was found, to go on from. Where a clip has held-out views, heads are trained and judged
+too: "found" from its frames alone, as the product does; "true" with the true cameras and masks, which judges training by itself;
+"ellipses" with the true cameras and the original's masks and thresholds, the baseline. Of other clips every eighth frame is held out.
 """
 from __future__ import annotations
 
@@ -86,9 +86,10 @@ def measure(clip: Path, work: Path, arguments: argparse.Namespace) -> dict:
         except GazeSplatError as error:
             return {"refused": error.code, "message": error.message}
         figures |= {"masks": mask_figures(found.frames, truth), "cameras": camera_figures(found.frames, found.cameras, truth)}
-    for heads in arguments.heads:
-        if not truth.frames("test"):
-            continue
+    if found is not None and "found" in arguments.heads and not truth.frames("test"):
+        out = arguments.out / clip.name if arguments.out else None
+        figures["head_from_found"] = video_photos.held_out_figures(found, options, arguments.quality, out)
+    for heads in arguments.heads if truth.frames("test") else ():
         out = arguments.out / clip.name / heads if arguments.out else None
         one = found if heads == "found" else true_clip(truth, work / heads, arguments.num_frames, ellipses=heads == "ellipses")
         figures[f"head_from_{heads}"] = head_figures(truth, one, options, arguments.quality, heads, out)

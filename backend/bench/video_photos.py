@@ -21,7 +21,7 @@ from ...gazesplat_addon.splat.arrays import Splats
 from ..render import RenderSettings, render
 from ..render.likeness import psnr, ssim_map
 from ..stages.portrait_files import write_png
-from ..stages.video import train_head, training_settings
+from ..stages.video import train_head, training_settings, with_eyes
 from ..train.views import View, clip_views
 from ..video.clip import Clip
 from .scoring import HEAD_GROWTH_PX
@@ -75,11 +75,12 @@ def part_of(clip: Clip, which: np.ndarray) -> Clip:
     return Clip(clip.frames.chosen(which), replace(clip.cameras, world_to_camera=clip.cameras.world_to_camera[which]))
 
 
-def judge(head: Splats, views: list[View], out: Path | None) -> dict:
+def judge(splats: Splats, groups: np.ndarray, rig: PortraitRig, views: list[View], out: Path | None) -> dict:
     """Return mean and worst scores over views that were kept back: inside their masks, grown by 4 pixels, over the picture itself."""
-    rows, rig, groups = [], PortraitRig(None, {}), np.full(len(head), parts.HEAD, np.uint8)
+    rows = []
     for number, view in enumerate(views):
-        drawn = render(pose_splats(head, groups, rig, Pose(), view.camera.position), view.camera.scaled(SUPERSAMPLE), RenderSettings())
+        posed = pose_splats(splats, groups, rig, Pose(), view.camera.position)
+        drawn = render(posed, view.camera.scaled(SUPERSAMPLE), RenderSettings())
         rgb, alpha = (cv2.resize(x, view.mask.shape[::-1], interpolation=cv2.INTER_AREA) for x in (drawn.rgb, drawn.alpha))
         over = np.clip(rgb + (1.0 - alpha[..., None]) * view.image, 0.0, 1.0)
         inside = cv2.dilate((view.mask > 0.5).astype(np.uint8), np.ones((HEAD_GROWTH_PX,) * 2, np.uint8)) > 0
@@ -95,16 +96,20 @@ def judge(head: Splats, views: list[View], out: Path | None) -> dict:
     return mean | {"worst_head_psnr": round(min(row["head_psnr"] for row in rows), 3), "views": len(rows)}
 
 
-def head_figures(clip: Clip, options: dict, quality: str, out: Path | None) -> dict:
-    """Train a head from seven of eight views and judge it by the others."""
+def held_out_figures(clip: Clip, options: dict, quality: str, out: Path | None) -> dict:
+    """Train a head from seven of eight frames, give it eyes, and judge it by the others, at the cameras that were found for them."""
     held = np.arange(len(clip.frames)) % HELD_OUT_EVERY == HELD_OUT_EVERY // 2
+    learnt, kept_back = (part_of(clip, np.flatnonzero(which)) for which in (~held, held))
     started, cpu = time.monotonic(), time.process_time()
     with bench_context(options, quality) as context:
         side_px, settings = training_settings(context)
-        head = train_head(part_of(clip, np.flatnonzero(~held)), side_px, settings, context)
+        head = train_head(learnt, side_px, settings, context)
+        splats, groups, rig, _, figures = with_eyes(learnt, head.splats, context)
     seconds, spent = time.monotonic() - started, time.process_time() - cpu
-    return {"side_px": head.side_px, "iterations": settings.iterations, "splats": len(head.splats), "wall_s": round(seconds, 1),
-            "cpu_s": round(spent, 1), "trained": judge(head.splats, clip_views(part_of(clip, np.flatnonzero(held)), head.side_px), out)}
+    views, plain = clip_views(kept_back, head.side_px), np.full(len(head.splats), parts.HEAD, np.uint8)
+    return {"side_px": head.side_px, "iterations": settings.iterations, "splats": len(splats), **figures, "wall_s": round(seconds, 1),
+            "cpu_s": round(spent, 1), "trained": judge(head.splats, plain, replace(rig, eyes={}), views, None),
+            "rigged": judge(splats, groups, rig, views, out)}
 
 
 def measure(folder: Path, prepare: Callable[[list[Path]], tuple[Clip, dict]], options: dict, quality: str, out: Path | None, *,
@@ -118,5 +123,5 @@ def measure(folder: Path, prepare: Callable[[list[Path]], tuple[Clip, dict]], op
     figures["cameras"] = camera_figures(clip, [true[names[int(i)]] for i in clip.frames.index], scale)
     figures["faces"] = int(clip.frames.with_face.sum())
     if heads:
-        figures["head_from_found"] = head_figures(clip, options, quality, out)
+        figures["head_from_found"] = held_out_figures(clip, options, quality, out)
     return figures

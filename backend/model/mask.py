@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 
 from . import weights
-from .depth import face_coordinates
-from .face_model import OVAL
+from .face_model import CHIN, FOREHEAD, SIDES, face_model
 
 SEGMENTER_SIDE_PX = 256
 WORK_SIDE_PX = 480          # GrabCut works at this size: finer adds seconds, not edges
 NECK_SHARE = 0.24           # of the face height that the neck reaches below the chin
 _SURE, _NONE = 0.9, 0.05
+_HALF_WIDTH = 0.76         # half the canonical face's width, of its height from the ears to the chin
 _SKIN_REACH, _HAIR_REACH = 3.2, 2.2   # Mahalanobis distances
 
 
@@ -27,8 +27,7 @@ def head_mask(image: np.ndarray, landmarks_px: np.ndarray, neck_share: float = N
     points = landmarks_px[:, :2] * scale
     person = person_share(small)
     below = _below_neck(small.shape[:2], points, neck_share)
-    face = np.zeros(small.shape[:2], np.uint8)
-    cv2.fillPoly(face, [np.round(points[list(OVAL)]).astype(np.int32)], 1)
+    face = _silhouette(small.shape[:2], points)
 
     label = np.where(person > _SURE, cv2.GC_PR_FGD, np.where(person < _NONE, cv2.GC_BGD, cv2.GC_PR_BGD)).astype(np.uint8)
     label[below] = cv2.GC_BGD
@@ -50,6 +49,14 @@ def head_mask(image: np.ndarray, landmarks_px: np.ndarray, neck_share: float = N
     return np.clip(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
 
 
+def _silhouette(shape: tuple[int, int], points: np.ndarray) -> np.ndarray:
+    """Return where the face is (H, W) uint8 0 or 1: of a turned one nose, lips and brow stand out beyond the mesh's oval."""
+    face = np.zeros(shape, np.uint8)
+    for triangle in np.round(points[face_model().triangles]).astype(np.int32):
+        cv2.fillConvexPoly(face, triangle, 1)
+    return face
+
+
 def person_share(image: np.ndarray) -> np.ndarray:
     """Return MediaPipe's selfie segmentation (H, W), 0..1."""
     net = cv2.dnn.readNetFromTFLite(np.frombuffer(weights.model_bytes(weights.SELFIE_SEGMENTATION), np.uint8))
@@ -59,9 +66,23 @@ def person_share(image: np.ndarray) -> np.ndarray:
     return cv2.resize(answer, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
+def _head_coordinates(shape: tuple[int, int], points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return u (H, W), 1 at a frontal head's sides, and v (H, W), 0 at the ears' height and 1 at the chin, also of a head that is turned.
+
+    Forehead and chin lie above each other from every side; chin and ears do not.
+    """
+    chin, forehead, left, right = points[CHIN], points[FOREHEAD], points[SIDES["left"]], points[SIDES["right"]]
+    middle, down = 0.5 * (left + right), (chin - forehead) / np.linalg.norm(chin - forehead)
+    length = max(float((chin - middle) @ down), 1.0)
+    half = max(0.5 * float(np.linalg.norm(left - right)), _HALF_WIDTH * length)
+    y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
+    v = ((x - middle[0]) * down[0] + (y - middle[1]) * down[1]) / length
+    return np.abs((y - middle[1]) * down[0] - (x - middle[0]) * down[1]) / half, v
+
+
 def _clothes(image: np.ndarray, hard: np.ndarray, face: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return what lies below the jaw and has neither the face's nor the hair's colours: collars and scarves."""
-    u, v = face_coordinates(image.shape[:2], points)
+    u, v = _head_coordinates(image.shape[:2], points)
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
     skin = (cv2.erode(face, _disc(3)) > 0) & (v > 0.1)
     hair = (hard > 0) & (cv2.dilate(face, _disc(4)) == 0) & (v < 0.6)
@@ -87,7 +108,7 @@ def _colour_distance(lab: np.ndarray, where: np.ndarray, darker: float) -> np.nd
 
 def _below_neck(shape: tuple[int, int], points: np.ndarray, neck_share: float) -> np.ndarray:
     """Return what lies below a cut through the neck that curves with the jaw, and beside it (shoulders)."""
-    u, v = face_coordinates(shape, points)
+    u, v = _head_coordinates(shape, points)
     # The neck is about 0.85 of the face's half width; hair beside it may hang to the jaw's height.
     return (v > 1.0 + neck_share * (1.0 - 0.35 * u * u)) | ((v > 0.8) & (u > 1.0 + 1.3 * np.maximum(0.0, 1.1 - v)))
 

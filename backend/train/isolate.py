@@ -33,7 +33,7 @@ class Keep:
     least_opacity: float = 0.05
     least_weight_px: float = 0.02
     largest_only: bool = True
-    neck_below_chin_m: float | None = 0.065
+    neck_below_chin_m: float | None = 0.080
     neck_radius_m: float = 0.085
 
 

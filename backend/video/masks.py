@@ -11,7 +11,7 @@ from .clip import MASKS, Frames, write_png
 from .upright import quarter_turns, turned_points
 
 # A video shows the neck from all sides, so more of it stays than in a photo; clothes end it earlier.
-NECK_SHARE = 0.5
+NECK_SHARE = 0.85
 # A head can turn to a profile and back within this time; beyond, nobody knows where it went.
 LONGEST_GAP_S = 1.5
 # Of the convex hull of a head's points: inside the first it is head for sure, inside the second likely, beyond the last never.

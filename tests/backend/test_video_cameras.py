@@ -9,11 +9,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from gazesplat.backend.context import Cancelled
+from gazesplat.backend.model import mask
 from gazesplat.backend.model.face_model import face_model
 from gazesplat.backend.video import gates, sfm
 from gazesplat.backend.video.clip import FACE, SFM_HEAD, Frames
 from gazesplat.backend.video.face_poses import face_poses
-from gazesplat.backend.video.masks import filled_in_time, outline_mask
+from gazesplat.backend.video.masks import NECK_SHARE, filled_in_time, outline_mask
 from gazesplat.backend.video.poses import Poses, triangulate
 
 WIDTH, HEIGHT, FOCAL = 540, 720, 780.0
@@ -100,9 +101,31 @@ def test_a_view_without_a_face_gets_the_outline_of_its_head():
     picture = np.where(head[..., None], [150, 110, 90], [60, 90, 120]) + rng.normal(0.0, 12.0, (160, 200, 3))
     angle, away = rng.uniform(0.0, 2.0 * np.pi, 500), 40.0 * np.sqrt(rng.uniform(size=500))
     points = np.column_stack([100.0 + away * np.cos(angle), 80.0 + away * np.sin(angle)])
-    mask = outline_mask(np.clip(picture, 0, 255).astype(np.uint8), points) > 0.5
-    assert (mask & head).sum() / (mask | head).sum() > 0.93
+    cut = outline_mask(np.clip(picture, 0, 255).astype(np.uint8), points) > 0.5
+    assert (cut & head).sum() / (cut | head).sum() > 0.93
     assert not outline_mask(np.zeros((160, 200, 3), np.uint8), points[:2]).any()
+
+
+@pytest.mark.parametrize("yaw", [-55.0, -20.0, 0.0, 55.0])
+def test_a_turned_head_keeps_its_brow_lips_and_neck_and_loses_its_shoulders(yaw):
+    """From the side the line from ears to chin is tilted: what was below it took the brow's half of a profile away."""
+    turn, focal, width, height = Rotation.from_euler("y", yaw, degrees=True).as_matrix(), 700.0, 640, 640
+
+    def seen(points):
+        placed = np.asarray(points, float) @ turn.T * [1.0, -1.0, -1.0] + [0.0, 0.0, 60.0]
+        return placed[:, :2] / placed[:, 2:] * focal + [width / 2, height / 2]
+
+    face = seen(np.concatenate([face_model().vertices, np.zeros((10, 3))]))
+    silhouette = mask._silhouette((height, width), face) > 0
+    for x, y in (face[[1, 13, 10, 152]] * 0.96 + 0.04 * face[6]).astype(int):
+        assert silhouette[y, x]
+    below = mask._below_neck((height, width), face, NECK_SHARE)
+    assert not (below & silhouette).any()
+    neck, brow, crown = [[0.0, -13.0, -3.0], [0.0, -14.0, 0.0]], [[9.0, 6.0, 1.0], [-9.0, 6.0, 1.0]], [[0.0, 9.0, 6.0], [0.0, 4.0, -13.0]]
+    for x, y in seen(neck + brow + crown).astype(int):
+        assert not below[y, x]
+    shoulders = [below[y, x] for x, y in seen([[17.0, -18.0, -4.0], [-17.0, -18.0, -4.0]]).astype(int)]
+    assert any(shoulders) and (all(shoulders) or abs(yaw) > 30.0)      # of a profile the farther one is hidden
 
 
 def test_cancelling_ends_the_child(tmp_path, monkeypatch):
