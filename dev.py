@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import itertools
 import json
 import os
@@ -17,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -184,14 +185,17 @@ def _wanted_stamp(one: Environment) -> str:
     return digest.hexdigest()
 
 
-def some_blender() -> Environment:
-    """Return a Blender environment that is set up, else the newest that this machine's Pythons can carry."""
-    for one in BLENDERS:
-        if _stamp(one) == _wanted_stamp(one):
-            return one
-    for one in BLENDERS:
-        if any(map(find_python, one.pythons)):
-            return one
+def possible(environments: Iterable[Environment]) -> list[Environment]:
+    """Return those that this machine's Pythons can carry."""
+    return [one for one in environments if any(map(find_python, one.pythons))]
+
+
+def some_blender(jobs: int, version: str = "") -> Environment:
+    """Return a Blender environment, set up: the version asked for ("4.5"), else one that is there, else the newest that can be made."""
+    asked = [one for one in BLENDERS if one.name.endswith(version)]
+    for one in [one for one in asked if _stamp(one) == _wanted_stamp(one)] or possible(asked):
+        set_up([one], jobs)
+        return one
     raise Stop("Neither Python 3.13 (for Blender 5.2) nor 3.11 (for Blender 4.5) was found. Install one of them and try again.")
 
 
@@ -199,22 +203,22 @@ def some_blender() -> Environment:
 
 def command_setup(arguments: argparse.Namespace) -> int:
     """Make every environment this machine's Pythons can carry."""
-    possible = [one for one in (BACKEND, *BLENDERS) if any(map(find_python, one.pythons))]
+    found = possible((BACKEND, *BLENDERS))
     for one in (BACKEND, *BLENDERS):
-        if one not in possible:
+        if one not in found:
             say(f"{one.name}: left out, no Python {' or '.join(one.pythons)} was found")
-    if BACKEND not in possible or len(possible) < 2:
+    if BACKEND not in found or len(found) < 2:
         raise Stop("Too little was found: Python 3.11 or 3.13 is enough for the backend and one Blender.")
-    set_up([*possible, VIDEO], arguments.j)
-    say("Everything is set up: " + ", ".join(one.name for one in possible))
+    set_up([*found, VIDEO], arguments.j)
+    say("Everything is set up: " + ", ".join(one.name for one in found))
     return 0
 
 
 def command_test(arguments: argparse.Namespace) -> int:
     """Run the suite in every environment; the closing line sums all of it."""
-    blenders = [] if arguments.fast else [one for one in BLENDERS if any(map(find_python, one.pythons))]
+    blenders = [] if arguments.fast else possible(BLENDERS)
     if not blenders and not arguments.fast:
-        some_blender()
+        some_blender(arguments.j)
     set_up([BACKEND, *blenders, *([] if arguments.fast else [VIDEO, TOOLS])], arguments.j)
     runs = [(BACKEND, ["unit"] if arguments.fast else ["unit", "backend", "gui"])]
     # The pure rooms run inside Blender too, with its older numpy.
@@ -264,9 +268,9 @@ def _run_pytest(one: Environment, folders: list[str], expression: str, *, live: 
 def command_demo(arguments: argparse.Namespace) -> int:
     """Photo -> portrait -> rigged .blend -> clip."""
     out = arguments.out.absolute()
-    blender = some_blender()
     with step("set up"):
-        set_up([BACKEND, blender], arguments.j)
+        set_up([BACKEND], arguments.j)
+        blender = some_blender(arguments.j)
     with step("photo to portrait"):
         portrait = _reconstruct(arguments.photo, out)
     with step(f"scene, rig, motion and {arguments.frames} frames in {blender.purpose}"), tempfile.TemporaryDirectory() as profile:
@@ -287,36 +291,14 @@ def command_demo(arguments: argparse.Namespace) -> int:
 
 
 def _reconstruct(photo: Path, out: Path) -> Path:
-    """Run a selfie job the way Blender does, and return the portrait's folder inside ``out``."""
-    _load_package()
-    from gazesplat.backend.contract.errors import GazeSplatError
-    from gazesplat.gazesplat_addon.jobs.folder import create_job
-    from gazesplat.gazesplat_addon.jobs.state import DONE, RUNNING, Job
-
-    try:
-        job = Job(create_job(out / "jobs", "selfie", photo))
-        job.start(BACKEND.python)
-        try:
-            while job.state == RUNNING:
-                for event in job.poll():
-                    if event["type"] == "warning":
-                        say(f"  warning: {event['message']} {event['hint']}")
-                time.sleep(0.1)
-        except KeyboardInterrupt:
-            job.cancel()
-            job.wait()
-    except GazeSplatError as error:
-        raise Stop(str(error)) from error
-    if job.state != DONE:
-        raise Stop(f"The reconstruction is {job.state}. {job.error or ''}\nIts folder: {job.folder}")
-    for name, seconds in job.summary["stage_seconds"].items():
-        say(f"  {name}: {seconds:.1f} s")
+    """Make a portrait of a photo as anybody can without Blender; return its folder inside ``out``."""
     portrait = out / "portrait"
     shutil.rmtree(portrait, ignore_errors=True)
-    job.result_folder.rename(portrait)
-    shutil.rmtree(job.folder)
-    if not any((out / "jobs").iterdir()):
-        (out / "jobs").rmdir()
+    command = [str(BACKEND.python), "-I", str(ROOT / "backend"), "reconstruct", str(photo), "--out", str(portrait)]
+    if subprocess.run(command, check=False).returncode:
+        raise Stop("No portrait was made: see above.")
+    for name, seconds in json.loads((portrait / "metrics.json").read_text("utf-8"))["stage_seconds"].items():
+        say(f"  {name}: {seconds:.1f} s")
     return portrait
 
 
@@ -394,17 +376,14 @@ def command_bench(arguments: argparse.Namespace) -> int:
     """Run backend/bench/NAME.py in the backend's environment, or tests/bench/NAME.py in Blender's."""
     in_blender = ROOT / "tests" / "bench" / f"{arguments.name}.py"
     if in_blender.is_file():
-        blender = some_blender()
-        set_up([blender], arguments.j)
+        blender = some_blender(arguments.j, arguments.blender)
         return subprocess.run([str(blender.python), str(in_blender), *arguments.arguments], check=False).returncode
     set_up([BACKEND, VIDEO], arguments.j)
     environment = dict(os.environ)
     if arguments.name == "engine":  # it compares with Blender's own engines
-        blender = some_blender()
-        set_up([blender], arguments.j)
-        environment["GAZESPLAT_BENCH_BLENDER"] = str(blender.python)
+        environment["GAZESPLAT_BENCH_BLENDER"] = str(some_blender(arguments.j, arguments.blender).python)
     if arguments.name == "display" or "--cross-check" in arguments.arguments:  # it measures in them
-        set_up([one for one in BLENDERS if any(map(find_python, one.pythons))], arguments.j)
+        set_up(possible(BLENDERS), arguments.j)
     command = [str(BACKEND.python), "-I", str(ROOT / "backend"), "bench", arguments.name, *arguments.arguments]
     return subprocess.run(command, check=False, env=environment).returncode
 
@@ -417,8 +396,7 @@ def command_package(arguments: argparse.Namespace) -> int:
 
 def _build_zip(folder: Path, jobs: int) -> Path:
     """Build the zip with Blender's own tool, which the bpy module brings and which needs no Blender."""
-    blender = some_blender()
-    set_up([blender], jobs)
+    blender = some_blender(jobs)
     tools = sorted(blender.folder.glob("**/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
     if not tools:
         raise Stop(f"Blender's extension tool is not in {blender.folder}. Remove that folder and try again.")
@@ -452,19 +430,13 @@ def command_gui(arguments: argparse.Namespace) -> int:
 
 # ---------------------------------------------------------------- small print
 
-class step:  # noqa: N801  reads as a statement: with step("set up"):
+@contextmanager
+def step(name: str) -> Iterator[None]:
     """Say what begins, and afterwards how long it took."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        say(f"{self.name} ...")
-        self.started = time.monotonic()
-
-    def __exit__(self, kind, error, trace) -> None:
-        if kind is None:
-            say(f"{self.name}: {time.monotonic() - self.started:.1f} s")
+    say(f"{name} ...")
+    started = time.monotonic()
+    yield
+    say(f"{name}: {time.monotonic() - started:.1f} s")
 
 
 def say(text: str) -> None:
@@ -477,14 +449,6 @@ def _environment(profile: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     return {**kept, "BLENDER_USER_RESOURCES": profile, "GAZESPLAT_BACKEND_PYTHON": str(BACKEND.python),
             "GAZESPLAT_TOOLS_PYTHON": str(TOOLS.python)}
-
-
-def _load_package() -> None:
-    """Make the checkout importable as ``gazesplat``; needs nothing but the standard library."""
-    spec = importlib.util.spec_from_file_location("gazesplat", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-    package = importlib.util.module_from_spec(spec)
-    sys.modules["gazesplat"] = package
-    spec.loader.exec_module(package)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -508,6 +472,7 @@ def _parser() -> argparse.ArgumentParser:
     lint.add_argument("--audit", action="store_true", help="fail also where known faults of packages cannot be looked up")
     commands.add_parser("docs", help="build the guide into site/")
     bench = commands.add_parser("bench", help="run a benchmark: bench eyes --gt FOLDER")
+    bench.add_argument("--blender", default="", choices=("", "5.2", "4.5"), help="of what runs inside Blender: in which")
     bench.add_argument("name", help="a file in backend/bench/ or tests/bench/")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, help="what the benchmark takes")
     gui = commands.add_parser("gui", help="open a Blender window with the extension in an empty profile")

@@ -8,7 +8,7 @@ from ..backend.contract.errors import GazeSplatError
 from .engine import set_up
 from .farm import check as farm_check
 from .farm.finding import FarmCheck
-from .scene import colour, portrait_object, render_settings, store
+from .scene import colour, portrait_object, render_settings, store, surroundings
 
 if TYPE_CHECKING:
     from .linear_refit_job import LinearRefitJob
@@ -38,6 +38,23 @@ class Rendering:
             raise GazeSplatError("bad-value", f"There is no engine {engine!r}.", f"Choose one of {', '.join((*ENGINES, 'gazesplat'))}.")
         return [str(change) for change in portrait_object.set_up_render(self.root, self.scene, engine=ENGINES[engine],
                                                                          colour_mode=COLOUR_MODES[colour_mode])]
+
+    def frame_photo(self) -> list[str]:
+        """Make the photo's camera the scene's, in the photo's format; return what was changed, a line each.
+
+        Raises GazeSplatError ``part-deleted`` where that camera is gone, and for plain splats, which have none.
+        """
+        self._part(store.CAMERA)
+        return [str(change) for change in portrait_object.frame_photo(self.root, self.scene)]
+
+    def hide_enclosing(self) -> list[str]:
+        """Hide, from viewports and renders, what the portrait stands inside of; return the objects' names.
+
+        That is what Blender's start-up cube does to a first portrait. Rooms and sets, larger than 2.5 m, stay.
+        """
+        things = surroundings.enclosing(self.root, self.scene)
+        surroundings.hide(things)
+        return [one.name for one in things]
 
     def render_problems(self) -> list[str]:
         """Return a sentence for each setting that would render the portrait wrongly; empty when all is well."""

@@ -24,6 +24,7 @@ from .drop_portrait import GAZESPLAT_FH_portrait
 from .edit_consent import GAZESPLAT_OT_edit_consent
 from .examine_backend import GAZESPLAT_OT_examine_backend
 from .export_portrait import GAZESPLAT_OT_export_portrait
+from .hide_enclosing import GAZESPLAT_OT_hide_enclosing
 from .import_portrait import GAZESPLAT_OT_import_portrait
 from .import_result import GAZESPLAT_OT_import_result
 from .leave_eyes import GAZESPLAT_OT_leave_eyes
@@ -31,6 +32,7 @@ from .live_follow import GAZESPLAT_OT_live_follow
 from .look_at_camera import GAZESPLAT_OT_look_at_camera
 from .look_at_nothing import GAZESPLAT_OT_look_at_nothing
 from .look_at_object import GAZESPLAT_OT_look_at_object
+from .look_through_photo import GAZESPLAT_OT_look_through_photo
 from .mark_as_asset import GAZESPLAT_OT_mark_as_asset
 from .mark_events import GAZESPLAT_OT_mark_events
 from .mute_layer import GAZESPLAT_OT_mute_layer
@@ -65,6 +67,8 @@ CLASSES = (
     GAZESPLAT_FH_photo,
     GAZESPLAT_OT_export_portrait,
     GAZESPLAT_OT_delete_portrait,
+    GAZESPLAT_OT_hide_enclosing,
+    GAZESPLAT_OT_look_through_photo,
     GAZESPLAT_OT_look_at_object,
     GAZESPLAT_OT_look_at_camera,
     GAZESPLAT_OT_look_at_nothing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon import api
-from .base import Verb, select
+from .base import Verb, face, select
 
 
 class GAZESPLAT_OT_add_sample(Verb, bpy.types.Operator):
@@ -24,4 +24,5 @@ class GAZESPLAT_OT_add_sample(Verb, bpy.types.Operator):
     def run(self, context: bpy.types.Context) -> str:
         portrait = api.load_sample(scene=context.scene)
         select(context, portrait)
+        face(context, portrait)
         return f"{portrait.name} is in the scene"

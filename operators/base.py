@@ -6,15 +6,21 @@ Every operator defines ``run`` in place of ``execute``.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 
 import bpy
+from mathutils import Matrix
 
 from ..backend.contract.errors import GazeSplatError
 from ..gazesplat_addon import api
 
 # Tests set this, so that a bug shows its traceback in place of a polite sentence.
 reraise_bugs = False
+
+# A portrait looks along its -Y, a view along its own -Z.
+_FROM_BEFORE = Matrix.Rotation(math.pi / 2.0, 4, "X")
+_TALKING_M = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -140,6 +146,15 @@ def select(context: bpy.types.Context, portrait: api.Portrait) -> None:
         one.select_set(False)
     portrait.root.select_set(True)
     context.view_layer.objects.active = portrait.root
+
+
+def face(context: bpy.types.Context, portrait: api.Portrait) -> None:
+    """Turn the 3D view that was worked in to a portrait, as near as one stands to talk; in a camera's view and elsewhere, nothing."""
+    if context.area is None or context.area.type != "VIEW_3D" or context.space_data.region_3d.view_perspective == "CAMERA":
+        return
+    view = context.space_data.region_3d
+    view.view_location, view.view_distance = portrait.root.matrix_world.translation, _TALKING_M
+    view.view_rotation = (portrait.root.matrix_world @ _FROM_BEFORE).to_quaternion()
 
 
 def chosen_portrait(context: bpy.types.Context) -> api.Portrait | None:

@@ -14,14 +14,14 @@ from .farm import GAZESPLAT_PT_farm
 from .motion import GAZESPLAT_PT_generators, GAZESPLAT_PT_layers, GAZESPLAT_PT_motion
 from .next_step import GAZESPLAT_PT_next_step
 from .origin import GAZESPLAT_PT_origin
-from .photo import GAZESPLAT_PT_consent, GAZESPLAT_PT_photo
-from .render import GAZESPLAT_PT_render
+from .photo import GAZESPLAT_PT_another, GAZESPLAT_PT_another_consent, GAZESPLAT_PT_consent, GAZESPLAT_PT_photo
+from .render import GAZESPLAT_PT_among_others, GAZESPLAT_PT_render
 from .sampling import GAZESPLAT_PT_sampling
 
 # In the order in which they stand in the sidebar.
 CLASSES = (GAZESPLAT_PT_next_step, GAZESPLAT_PT_photo, GAZESPLAT_PT_consent, GAZESPLAT_PT_eyes, GAZESPLAT_PT_motion,
-           GAZESPLAT_PT_layers, GAZESPLAT_PT_generators, GAZESPLAT_PT_render, GAZESPLAT_PT_farm, GAZESPLAT_PT_origin,
-           GAZESPLAT_PT_backend, GAZESPLAT_PT_sampling)
+           GAZESPLAT_PT_layers, GAZESPLAT_PT_generators, GAZESPLAT_PT_render, GAZESPLAT_PT_among_others, GAZESPLAT_PT_farm,
+           GAZESPLAT_PT_origin, GAZESPLAT_PT_another, GAZESPLAT_PT_another_consent, GAZESPLAT_PT_backend, GAZESPLAT_PT_sampling)
 
 _register, _unregister = bpy.utils.register_classes_factory(CLASSES)
 

@@ -26,7 +26,7 @@ class GAZESPLAT_PT_backend(SidebarPanel, bpy.types.Panel):
         missing, state = backend_status.missing(), backend_setup.state()
         if missing is not None:
             sentence(self.layout, context, _missing(missing.message, state), icon="ERROR")
-        else:
+        elif state == "absent":    # somebody's own environment
             sentence(self.layout, context, str(backend_status.python()))
         self._draw_set_up(context, state, wanted=missing is not None)
         if missing is None:

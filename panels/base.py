@@ -42,6 +42,11 @@ def roomy(context: bpy.types.Context) -> bool:
     return context.region.width / context.preferences.system.ui_scale >= _ROOMY_PX
 
 
+def fitting(context: bpy.types.Context, text: str, short: str) -> str:
+    """Return a button's text, or the short one where the sidebar is narrow and would cut it off."""
+    return text if roomy(context) else short
+
+
 def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, *, icon: str = "NONE", boxed: bool = False) -> None:
     """Show a text on as many lines as the sidebar's width asks for; labels do not wrap by themselves."""
     scale = context.preferences.system.ui_scale

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon.scene import eye_guides, store
-from .base import PortraitPanel, chosen_portrait, roomy
+from .base import PortraitPanel, chosen_portrait, fitting, roomy
 
 
 class GAZESPLAT_PT_eyes(PortraitPanel, bpy.types.Panel):
@@ -18,7 +18,7 @@ class GAZESPLAT_PT_eyes(PortraitPanel, bpy.types.Panel):
         root = chosen_portrait(context).root
         row = layout.row()
         row.label(text=root.name, icon="USER")
-        row.operator("view3d.view_camera", text="", icon="OUTLINER_OB_CAMERA")
+        row.operator("gazesplat.look_through_photo", text="", icon="OUTLINER_OB_CAMERA")
         row.operator("gazesplat.delete_portrait", text="", icon="TRASH")
         self._draw_target(context, root)
         layout.use_property_split = roomy(context)
@@ -53,7 +53,7 @@ class GAZESPLAT_PT_eyes(PortraitPanel, bpy.types.Panel):
         for constraint in gaze.constraints if gaze is not None else ():
             if constraint.type == "COPY_LOCATION":
                 column.prop(constraint, "target", text="Target")
-        column.prop(root, '["look_at"]', text="Follow Target", slider=True)
+        column.prop(root, '["look_at"]', text=fitting(context, "Follow Target", "Follow"), slider=True)
 
     def _draw_live(self, context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)

@@ -16,7 +16,7 @@ class GAZESPLAT_MT_add(bpy.types.Menu):
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator("gazesplat.reconstruct", text="From Photo or Video...", icon="IMAGE_DATA")
         layout.operator("gazesplat.import_portrait", text="From File...", icon="IMPORT")
-        layout.operator("gazesplat.add_sample", text="Sample", icon="USER")
+        layout.operator("gazesplat.add_sample", text="Sample", icon="MONKEY")
 
 
 class GAZESPLAT_MT_object(bpy.types.Menu):
@@ -28,7 +28,7 @@ class GAZESPLAT_MT_object(bpy.types.Menu):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
-        groups = (("look_at_camera", "look_at_object", "look_at_nothing"),
+        groups = (("look_through_photo", "look_at_camera", "look_at_object", "look_at_nothing"),
                   ("animate", "add_saccades", "add_blinks", "add_head_drift", "clear_generated"),
                   ("set_up_render", "edit_consent", "mark_as_asset", "export_portrait", "delete_portrait"))
         for number, names in enumerate(groups):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .base import PortraitPanel, chosen_portrait, roomy
+from .base import PortraitPanel, chosen_portrait, fitting, roomy
 
 
 class GAZESPLAT_PT_motion(PortraitPanel, bpy.types.Panel):
@@ -28,7 +28,7 @@ class GAZESPLAT_PT_motion(PortraitPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("gazesplat.check_motion", icon="CHECKMARK")
         row.operator("gazesplat.mark_events", text="", icon="MARKER")
-        layout.operator("gazesplat.clear_generated", icon="X")
+        layout.operator("gazesplat.clear_generated", text=fitting(context, "Clear Generated Motion", "Clear Motion"), icon="X")
 
 
 class GAZESPLAT_PT_layers(PortraitPanel, bpy.types.Panel):

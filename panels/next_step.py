@@ -6,7 +6,7 @@ import bpy
 
 from ..gazesplat_addon import backend_setup, backend_status, live_jobs, motion
 from ..gazesplat_addon.portrait import Portrait
-from ..gazesplat_addon.scene import render_settings, store, upgrade
+from ..gazesplat_addon.scene import render_settings, store, surroundings, upgrade
 from .base import SidebarPanel, chosen_portrait, sentence
 from .job_list import draw_jobs
 
@@ -17,15 +17,23 @@ class GAZESPLAT_PT_next_step(SidebarPanel, bpy.types.Panel):
     bl_label = "GazeSplat"
 
     def draw(self, context: bpy.types.Context) -> None:
-        sentence(self.layout, context, next_step(context.scene, chosen_portrait(context)), icon="INFO")
+        portrait = chosen_portrait(context)
+        sentence(self.layout, context, next_step(context.scene, portrait), icon="INFO")
+        self._draw_button(context.scene, portrait)
         for lost in upgrade.will_not_work():
             sentence(self.layout, context, lost, icon="ERROR")
-        chosen = chosen_portrait(context)
-        if chosen is not None and upgrade.can_upgrade(chosen.root):
+        if portrait is not None and upgrade.can_upgrade(portrait.root):
             box = self.layout.box()
-            sentence(box, context, f"An earlier GazeSplat built {chosen.name}. It looks as it did then.", icon="INFO", boxed=True)
+            sentence(box, context, f"An earlier GazeSplat built {portrait.name}. It looks as it did then.", icon="INFO", boxed=True)
             box.operator("gazesplat.upgrade_portrait", icon="FILE_REFRESH")
         draw_jobs(self.layout, context, live_jobs.watched())
+
+    def _draw_button(self, scene: bpy.types.Scene, portrait: Portrait | None) -> None:
+        """Draw what the sentence asks for where no other panel has it open."""
+        if portrait is not None and surroundings.enclosing(portrait.root, scene):
+            self.layout.operator("gazesplat.hide_enclosing", icon="HIDE_ON")
+        elif portrait is not None and portrait.rigged and not portrait.eye_guides_shown and not motion.keyed_range(portrait.root):
+            self.layout.operator("gazesplat.look_through_photo", icon="OUTLINER_OB_CAMERA")
 
 
 def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
@@ -42,15 +50,18 @@ def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
     if portrait is None and backend_status.missing() is not None and backend_setup.state() == "incomplete":
         return "The set-up of the backend was cut off: go on with it (see Backend below), or add the sample portrait meanwhile."
     if portrait is None and backend_status.missing() is not None:
-        return "Set up the backend to make portraits (see Backend below), add the sample portrait, or import a portrait.ply."
+        return "Add the sample portrait to try everything at once, or set up the backend to make portraits of your own photos."
     if portrait is None:
         return "Choose a photo of one face and press Reconstruct, or import a portrait.ply."
+    enclosing = surroundings.enclosing(portrait.root, scene)
+    if enclosing:
+        return f"{enclosing[0].name} hides {portrait.name}, which stands inside it: hide it, or move one of them."
     if not portrait.rigged:
         return "This splat has no eyes to direct: import a portrait.ply with its sidecar files."
     if portrait.eye_guides_shown:
         return "Move the points of the lids in edit mode (Tab), move and scale the circles, then press Rebuild Eyes below."
     if not motion.keyed_range(portrait.root):
-        return "Look through the camera (Numpad\u00a00), give the eyes something to look at, then press Animate below."
+        return "Look through a camera, give the eyes something to look at, then press Animate below."
     if render_settings.render_problems(scene):
         return "Set up the render below, so that F12 shows true colours."
     return "Press F12 to render, or change the seed until the motion is right."

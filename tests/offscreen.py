@@ -17,7 +17,7 @@ TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 @cache
-def _opengl_works() -> bool:
+def opengl_works() -> bool:
     """Whether OpenGL starts; where it cannot, Blender may abort, so a child process tries first."""
     return subprocess.run([sys.executable, "-c", "import bpy, gpu; gpu.init()"], capture_output=True, timeout=120).returncode == 0
 
@@ -26,7 +26,7 @@ def start_gpu() -> None:
     """Give this process a graphics context, or skip the test."""
     if not hasattr(gpu, "init"):
         pytest.skip("without a window Blender draws only from 5.2 on")
-    if not _opengl_works():
+    if not opengl_works():
         pytest.skip("no OpenGL here (Debian: libegl1 libgl1 libgl1-mesa-dri)")
     gpu.init()
 

@@ -62,9 +62,9 @@ class Layout:
                 assert key in rna.properties, f"{idname} has no {key}"
         return Properties()
 
-    def prop(self, owner, path, *, text=None, slider=False):
+    def prop(self, owner, path, *, text=None, slider=False, placeholder=""):
         owner.path_resolve(path)
-        self.words.append(path if text is None else text)
+        self.words.append(path if text is None else text or placeholder)
 
     @staticmethod
     def _icon(icon):
@@ -79,10 +79,11 @@ def context_for(active=None, width=290):
 
 def drawn(gs, room, context):
     """Draw every panel that shows and return the words by panel."""
-    words = {}
+    words, shown = {}, set()
     for cls in room("panels").CLASSES:
-        if hasattr(cls, "poll") and not cls.poll(context):
+        if not getattr(cls, "poll", lambda _: True)(context) or getattr(cls, "bl_parent_id", cls.__name__) not in {*shown, cls.__name__}:
             continue
+        shown.add(cls.__name__)
         # What Blender passes as self: the layout, and the class's own methods.
         panel = SimpleNamespace(layout=Layout())
         for name, value in vars(cls).items():
@@ -102,9 +103,9 @@ def said(words):
 def test_without_a_backend(jobs_folder, gs, room, monkeypatch):
     monkeypatch.setenv("GAZESPLAT_BACKEND_PYTHON", "/no/such/python")
     words = drawn(gs, room, context_for())
-    assert "Set up the backend" in said(words)
+    assert "set up the backend" in said(words) and "Set Up Backend for Photos..." in words["New Portrait"]
     assert "not set up" in " ".join(words["Backend"])
-    assert {"GazeSplat", "New Portrait", "Person and Consent", "Backend"} == set(words)
+    assert {"GazeSplat", "New Portrait", "Backend"} == set(words)
 
 
 def test_with_a_backend(jobs_folder, gs, room):
@@ -130,7 +131,8 @@ def test_directing_a_portrait(jobs_folder, gs, room, folder):
     portrait = gs.load(folder, name="Mara")
     context = context_for(portrait.object)
     words = drawn(gs, room, context)
-    assert {"GazeSplat", "New Portrait", "Eyes", "Motion", "Layers", "One by One", "Render", "Backend"} <= set(words)
+    assert list(words) == ["GazeSplat", "Eyes", "Motion", "Layers", "One by One", "Render", "With Other Objects", "Farm",
+                           "Origin and Consent", "Another Portrait", "Person and Consent", "Backend", "Sampling"][:len(words)]
     assert "press Animate" in said(words)
     assert "Mara" in words["Eyes"]
     portrait.look_at(bpy.context.scene.camera)
@@ -141,7 +143,33 @@ def test_directing_a_portrait(jobs_folder, gs, room, folder):
     for engine in ("cycles", "eevee", "gazesplat"):
         assert bpy.ops.gazesplat.set_up_render(engine=engine) == {"FINISHED"}
         words = drawn(gs, room, context)
-        assert "F12" in said(words) and "Ready to render" in words["Render"]
+        assert "F12" in said(words) and "Ready: F12 renders" in words["Render"]
+
+
+def test_a_cube_round_the_portrait_is_named_and_hidden_by_a_button(jobs_folder, gs, room, folder):
+    portrait = gs.load(folder, name="Mara")
+    bpy.ops.mesh.primitive_cube_add(size=2.0)
+    cube = bpy.context.active_object
+    bpy.ops.mesh.primitive_cube_add(size=6.0)    # a room, which is meant
+    context = context_for(portrait.object)
+    assert f"{cube.name} hides Mara" in said(drawn(gs, room, context))
+    bpy.context.view_layer.objects.active = portrait.root
+    assert bpy.ops.gazesplat.hide_enclosing() == {"FINISHED"}
+    assert cube.hide_viewport and cube.hide_render and not bpy.context.active_object.hide_render
+    words = drawn(gs, room, context)
+    assert "Look through a camera" in said(words) and "Look Through Photo Camera" in said(words)
+    bpy.context.scene.camera = None
+    assert bpy.ops.gazesplat.look_through_photo() == {"FINISHED"}
+    assert bpy.context.scene.camera == portrait.camera
+
+
+def test_the_engine_that_is_set_up_is_pressed(jobs_folder, gs, room, folder):
+    scene = gs.load(folder, name="Mara").scene
+    is_set = room("panels.render")._is_set
+    for engine, mode in (("cycles", "exact"), ("eevee", "scene-linear"), ("gazesplat", "exact")):
+        bpy.ops.gazesplat.set_up_render(engine=engine, colour_mode=mode)
+        pressed = [(one, way) for one in ("cycles", "eevee", "gazesplat") for way in ("exact", "scene-linear") if is_set(scene, one, way)]
+        assert pressed == [(engine, mode)] if engine != "gazesplat" else {one for one, _ in pressed} == {"gazesplat"}
 
 
 def test_which_of_two_portraits(jobs_folder, gs, room, folder):

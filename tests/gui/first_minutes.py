@@ -21,7 +21,7 @@ import bpy
 import addon_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
-from screen import area, cropped, drag, key, move, pixels, press, redraw, region, save_png, until, used_rows, window
+from screen import area, cropped, drag, drop, key, move, pixels, press, redraw, region, save_png, until, used_rows, window
 
 ARCHIVE, PORTRAIT, OUT, WHEELS, PYTHON = map(Path, sys.argv[sys.argv.index("--") + 1:][:5])
 EXTENSION = "bl_ext.user_default.gazesplat"
@@ -77,10 +77,12 @@ def sidebar(width_px: int) -> Iterator[float]:
 
 
 def install() -> Iterator[float]:
-    """As dropping the zip does."""
-    with bpy.context.temp_override(window=window()):
-        bpy.ops.extensions.package_install_files(filepath=str(ARCHIVE), repo="user_default", enable_on_install=True)
+    """Drop the zip into the window and agree."""
+    yield from drop(ARCHIVE)
     yield SETTLE_S
+    view = region("WINDOW")
+    yield from key("RET", view.x + view.width // 3, view.y + view.height // 2)
+    yield from until(lambda: EXTENSION in bpy.context.preferences.addons, 30.0)
     report["enabled"] = EXTENSION in bpy.context.preferences.addons
     yield from sidebar(USUAL_PX)
     yield from seen("first_run")
@@ -122,7 +124,9 @@ def set_up_backend() -> Iterator[float]:
     yield from until(lambda: all(job.ended for job in live.watched()), 240.0)
     report["set_up"] = room("gazesplat_addon.backend_setup").state()
     yield from seen("set_up_done")
-    yield from key("A", *header)
+    bpy.ops.wm.read_homefile()    # panels that were opened are closed again
+    yield SETTLE_S
+    yield from sidebar(USUAL_PX)
 
 
 def start_dummy(story: list) -> str:
@@ -154,6 +158,7 @@ def jobs() -> Iterator[float]:
     yield from until(lambda: failed.ended)
     yield from seen("job_failed")
     yield from press("gazesplat.remove_job", share_x=0.84)
+    yield from dropped_files()
     for old in list(bpy.data.objects):
         bpy.data.objects.remove(old)
     start_dummy([{"do": "stage", "name": "Reading the face"}, {"do": "count", "steps": 3, "seconds": 0.6}])
@@ -161,6 +166,21 @@ def jobs() -> Iterator[float]:
     yield SETTLE_S
     report["imported"] = [one.name for one in room("gazesplat_addon.api").portraits()]
     yield from seen("imported")
+
+
+def dropped_files() -> Iterator[float]:
+    """Blender asks what to do with a photo and R reconstructs, here without a backend that could end well; with a PLY, P is ours."""
+    live, view = room("gazesplat_addon.live_jobs"), region("WINDOW")
+    yield from drop(OUT / "selfie.jpg")
+    yield from key("R", view.x + view.width // 3, view.y + view.height // 2)
+    yield from until(lambda: bool(live.watched()), 20.0)
+    report["dropped_photo"] = live.watched()[0].photo_name
+    yield from until(lambda: live.watched()[0].ended, 60.0)
+    yield from press("gazesplat.remove_job", share_x=0.84)
+    yield from drop(PORTRAIT / "portrait.ply")
+    yield from key("P", view.x + view.width // 3, view.y + view.height // 2)
+    yield from until(lambda: bool(room("gazesplat_addon.api").portraits()), 30.0)
+    report["dropped_ply"] = [one.rigged for one in room("gazesplat_addon.api").portraits()]
 
 
 def eyes() -> Iterator[float]:
@@ -222,22 +242,52 @@ def export_and_stop() -> Iterator[float]:
 
 
 def render() -> Iterator[float]:
-    """The panel's button for Cycles, then F12."""
-    scene = bpy.context.scene
-    yield from press("engine='cycles', colour_mode='exact'", share_x=0.2)
-    report["engine"] = scene.render.engine
+    """Each engine's button in the panel, then F12. Ours needs a backend that is whole."""
+    scene, report["engines"] = bpy.context.scene, {}
     scene.render.resolution_x = scene.render.resolution_y = 96
     scene.render.resolution_percentage = 100
+    scene.render.image_settings.file_format = "PNG"
+    for name, share_x in (("cycles", 0.2), ("eevee", 0.5), ("gazesplat", 0.8)):
+        if name == "gazesplat" and not PYTHON.is_file():
+            continue
+        if name == "gazesplat":
+            os.environ["GAZESPLAT_BACKEND_PYTHON"] = str(PYTHON)
+        yield from press(f"engine='{name}', colour_mode='exact'", share_x=share_x)
+        yield from f12(OUT / f"rendered_{name}.png")
+        report["engines"][name] = scene.render.engine
+    os.environ["GAZESPLAT_BACKEND_PYTHON"] = sys.executable
+
+
+def f12(path: Path) -> Iterator[float]:
+    """Render in the window, save the picture, come back to the 3D view."""
     with bpy.context.temp_override(window=window(), area=area(), region=region("WINDOW")):
         bpy.ops.render.render("INVOKE_DEFAULT")
     yield SETTLE_S
-    yield from until(lambda: not bpy.app.is_job_running("RENDER"), 120.0)
-    result = bpy.data.images["Render Result"]
-    scene.render.image_settings.file_format = "PNG"
-    result.save_render(str(OUT / "rendered.png"), scene=scene)
+    yield from until(lambda: not bpy.app.is_job_running("RENDER"), 180.0)
+    bpy.data.images["Render Result"].save_render(str(path), scene=bpy.context.scene)
     view = region("WINDOW", max(window().screen.areas, key=lambda one: one.width * one.height))
     yield from key("ESC", view.x + view.width // 2, view.y + view.height // 2)
     yield SETTLE_S
+
+
+def sample() -> Iterator[float]:
+    """A stranger's way in Blender's start-up scene, cube and all: sample, eyes, motion, render, by the buttons that the tab points to."""
+    bpy.ops.wm.read_homefile()
+    yield SETTLE_S
+    yield from sidebar(USUAL_PX)
+    buttons = (("gazesplat.add_sample", 0.5), ("gazesplat.hide_enclosing", 0.5), ("gazesplat.look_through_photo", 0.5),
+               ("gazesplat.look_at_camera", 0.25), ("gazesplat.animate", 0.5), ("engine='eevee', colour_mode='exact'", 0.5))
+    for number, (call, share_x) in enumerate(buttons, 1):
+        yield from press(call, share_x=share_x)
+        yield SETTLE_S
+        yield from seen(f"sample_{number}")
+        save_png(OUT / f"window_{number}.png", pixels(area()))
+    report["sample"] = [one.name for one in room("gazesplat_addon.api").portraits()]
+    report["clicks"] = len(buttons) + 1    # and F12
+    yield 2 * SETTLE_S
+    save_png(OUT / "window.png", pixels(area()))
+    bpy.context.scene.render.resolution_percentage = 25
+    yield from f12(OUT / "rendered_sample.png")
 
 
 def every_panel() -> Iterator[float]:
@@ -252,22 +302,20 @@ def every_panel() -> Iterator[float]:
         bpy.data.objects.remove(old)
     yield from sidebar(USUAL_PX)
     yield from press("gazesplat.add_sample")
-    report["sample"] = [one.name for one in room("gazesplat_addon.api").portraits()]
-    view = area().spaces.active.region_3d
-    view.view_perspective, view.view_camera_zoom = "CAMERA", 25.0
-    yield from seen("sample")
-    yield 2 * SETTLE_S
-    save_png(OUT / "window.png", pixels(area()))
     for name, width_px in (("narrow", NARROW_PX), ("usual", USUAL_PX), ("wide", WIDE_PX)):
         yield from sidebar(width_px)
         report[f"{name}_px"] = region().width
         yield from seen(f"panels_{name}")
+    yield from press("gazesplat.add_saccades")
+    yield from press("gazesplat.add_blinks")
+    (portrait,) = room("gazesplat_addon.api").portraits()
+    report["one_by_one"] = {layer.name: layer.keys for layer in portrait.layers}
 
 
 def steps() -> Iterator[float]:
     """Everything, in the order in which an artist meets it."""
     yield SETTLE_S
-    for part in (install, preferences, set_up_backend, jobs, eyes, live, export_and_stop, render, every_panel):
+    for part in (install, preferences, set_up_backend, jobs, eyes, live, export_and_stop, render, sample, every_panel):
         report["part"] = part.__name__
         yield from part()
     report["done"] = True

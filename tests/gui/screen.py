@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -112,6 +113,18 @@ def drag(x: int, y: int, to_x: int) -> Iterator[float]:
         yield from move(x + (to_x - x) * step // 5, y)
     _event("LEFTMOUSE", "RELEASE", to_x, y)
     yield 2 * PAUSE_S
+
+
+def drop(path: Path, limit_s: float = 60.0) -> Iterator[float]:
+    """Drop a file into the 3D view, as from a file manager."""
+    view = region("WINDOW")
+    place = view.x + view.width // 3, window().height - view.y - view.height // 2
+    # Never wait for it: Blender must answer while it takes the file.
+    dropped = subprocess.Popen(["python3", str(Path(__file__).with_name("x_drop.py")), *map(str, place), str(path)])
+    yield from until(lambda: dropped.poll() is not None, limit_s)
+    if dropped.returncode:
+        raise RuntimeError(f"{path.name} was not taken")
+    yield 4 * PAUSE_S
 
 
 def until(met: Callable[[], bool], limit_s: float = 60.0) -> Iterator[float]:
