@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon import backend_setup, backend_status, live_jobs, preferences
-from .base import SidebarPanel, sentence
+from .base import SidebarPanel, sentence, translated
 
 _REINSTALL = "Install GazeSplat again: drop its zip into Blender's window."
 
@@ -59,7 +59,8 @@ class GAZESPLAT_PT_backend(SidebarPanel, bpy.types.Panel):
     def _draw_report(self, context: bpy.types.Context, report: dict) -> None:
         device, layout = report["device"], self.layout
         layout.label(text="Ready" if report["ready"] else "Not ready", icon="CHECKMARK" if report["ready"] else "ERROR")
-        layout.label(text=f"{device['kind'].upper()}: {device['name']}, {device['cpu_threads']} threads")
+        layout.label(text=translated("{kind}: {name}, {threads} threads", kind=device["kind"].upper(), name=device["name"],
+                                     threads=device["cpu_threads"]))
         own = backend_setup.state() != "absent"
         for finding in backend_status.findings(report):
             box = layout.box()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import bpy
+from bpy.app.translations import pgettext_iface as iface_
 
 from ..gazesplat_addon import portrait
 from ..gazesplat_addon.portrait import Portrait
@@ -47,6 +48,11 @@ def fitting(context: bpy.types.Context, text: str, short: str) -> str:
     return text if roomy(context) else short
 
 
+def translated(text: str, **values: object) -> str:
+    """Return a text in the language of the interface, with values put in afterwards: what is translated must not change."""
+    return iface_(text).format(**values)
+
+
 def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, *, icon: str = "NONE", boxed: bool = False) -> None:
     """Show a text on as many lines as the sidebar's width asks for; labels do not wrap by themselves."""
     scale = context.preferences.system.ui_scale
@@ -54,5 +60,5 @@ def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, 
     letters = max(16, int((context.region.width / scale - taken) / _LETTER_PX))
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(line for part in text.splitlines() for line in textwrap.wrap(part, letters)):
+    for number, line in enumerate(line for part in iface_(text).splitlines() for line in textwrap.wrap(part, letters)):
         column.label(text=line, icon=icon if number == 0 else ("BLANK1" if icon != "NONE" else "NONE"))

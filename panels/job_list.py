@@ -6,7 +6,7 @@ import bpy
 
 from ..gazesplat_addon import preview_icons
 from ..gazesplat_addon.reconstruction import Reconstruction
-from .base import sentence
+from .base import sentence, translated
 
 _PREVIEW_SCALE = 6.0    # of a line's height
 _SHORT_S, _LONG_MIN = 50.0, 90
@@ -45,14 +45,19 @@ def time_left(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < _SHORT_S:
-        return "under a minute left"
+        return translated("under a minute left")
     minutes = round(seconds / 60.0)
-    return f"about {minutes} min left" if minutes < _LONG_MIN else f"about {minutes / 60.0:.1f} h left"
+    return translated("about {n} min left", n=minutes) if minutes < _LONG_MIN else translated("about {n} h left", n=f"{minutes / 60.0:.1f}")
+
+
+def _at(job: Reconstruction) -> str:
+    """Return what a running job is at, as its bar says it; the stages are the backend's words."""
+    return translated("Stopping") if job.stopping else f"{translated(job.stage or 'Starting')}  {job.progress:.0%}"
 
 
 def _draw_running(box: bpy.types.UILayout, job: Reconstruction) -> None:
     row = box.row(align=True)
-    row.progress(factor=job.progress, text="Stopping" if job.stopping else f"{job.stage or 'Starting'}  {job.progress:.0%}")
+    row.progress(factor=job.progress, text=_at(job))
     button = row.row(align=True)
     button.enabled = not job.stopping
     button.operator("gazesplat.cancel_job", text="", icon="X").job = job.id

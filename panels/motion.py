@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .base import PortraitPanel, chosen_portrait, fitting, roomy
+from .base import PortraitPanel, chosen_portrait, fitting, roomy, translated
 
 
 class GAZESPLAT_PT_motion(PortraitPanel, bpy.types.Panel):
@@ -42,7 +42,7 @@ class GAZESPLAT_PT_layers(PortraitPanel, bpy.types.Panel):
         for layer in chosen_portrait(context).layers:
             row = self.layout.row(align=True)
             keys = layer.keys
-            row.label(text=layer.name.capitalize() + (f" ({keys})" if keys else ""))
+            row.label(text=translated(layer.name.capitalize()) + (f" ({keys})" if keys else ""))
             row = row.row(align=True)
             row.enabled = keys > 0
             muted = layer.muted

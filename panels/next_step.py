@@ -7,7 +7,7 @@ import bpy
 from ..gazesplat_addon import backend_setup, backend_status, live_jobs, motion
 from ..gazesplat_addon.portrait import Portrait
 from ..gazesplat_addon.scene import render_settings, store, surroundings, upgrade
-from .base import SidebarPanel, chosen_portrait, sentence
+from .base import SidebarPanel, chosen_portrait, sentence, translated
 from .job_list import draw_jobs
 
 
@@ -24,7 +24,8 @@ class GAZESPLAT_PT_next_step(SidebarPanel, bpy.types.Panel):
             sentence(self.layout, context, lost, icon="ERROR")
         if portrait is not None and upgrade.can_upgrade(portrait.root):
             box = self.layout.box()
-            sentence(box, context, f"An earlier GazeSplat built {portrait.name}. It looks as it did then.", icon="INFO", boxed=True)
+            said = translated("An earlier GazeSplat built {name}. It looks as it did then.", name=portrait.name)
+            sentence(box, context, said, icon="INFO", boxed=True)
             box.operator("gazesplat.upgrade_portrait", icon="FILE_REFRESH")
         draw_jobs(self.layout, context, live_jobs.watched())
 
@@ -55,7 +56,8 @@ def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
         return "Choose a photo of one face and press Reconstruct, or import a portrait.ply."
     enclosing = surroundings.enclosing(portrait.root, scene)
     if enclosing:
-        return f"{enclosing[0].name} hides {portrait.name}, which stands inside it: hide it, or move one of them."
+        return translated("{thing} hides {name}, which stands inside it: hide it, or move one of them.", thing=enclosing[0].name,
+                          name=portrait.name)
     if not portrait.rigged:
         return "This splat has no eyes to direct: import a portrait.ply with its sidecar files."
     if portrait.eye_guides_shown:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from .base import PortraitPanel, chosen_portrait, sentence
+from .base import PortraitPanel, chosen_portrait, sentence, translated
 
 _FIELDS = (("person", "Person"), ("source", "Photo"), ("created", "Made"), ("sha256", "SHA-256"))
 _SHOWN_DIGITS = 12
@@ -23,9 +23,9 @@ class GAZESPLAT_PT_origin(PortraitPanel, bpy.types.Panel):
         for key, label in _FIELDS:
             value = str(known.get(key) or "")
             if value:
-                column.label(text=f"{label}: {value[:_SHOWN_DIGITS] if key == 'sha256' else value}")
+                column.label(text=f"{translated(label)}: {value[:_SHOWN_DIGITS] if key == 'sha256' else value}")
         if portrait.consent:
-            sentence(layout, context, f"Consent: {portrait.consent}", icon="CHECKMARK")
+            sentence(layout, context, translated("Consent: {note}", note=portrait.consent), icon="CHECKMARK")
         else:
             sentence(layout, context, "No consent is noted. This is a real person's face: ask before you show or change it.", icon="ERROR")
         layout.operator_context = "INVOKE_DEFAULT"

@@ -6,7 +6,7 @@ import bpy
 
 from ..gazesplat_addon import preferences, viewport
 from ..gazesplat_addon.scene import colour, render_settings, store
-from .base import SidebarPanel, roomy, sentence
+from .base import SidebarPanel, roomy, sentence, translated
 
 _NAMES = {"cycles": "Cycles", "eevee": "EEVEE", "gazesplat": "GazeSplat"}
 
@@ -33,7 +33,7 @@ class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
         if stored is not None:
             self.layout.prop(stored, "live_display")
         if viewport.problem():
-            sentence(self.layout, context, f"The live display is off: {viewport.problem()}", icon="ERROR")
+            sentence(self.layout, context, translated("The live display is off: {why}", why=viewport.problem()), icon="ERROR")
 
 
 class GAZESPLAT_PT_among_others(SidebarPanel, bpy.types.Panel):

@@ -31,3 +31,32 @@ def test_every_control_of_a_portrait_has_a_tooltip(clean, gs):
     shown = ("look_at", "gaze_yaw", "gaze_pitch", "blink_left", "blink_right", "pupil", "life")
     without = [name for name in shown if not root.id_properties_ui(name).as_dict().get("description")]
     assert not without
+
+
+# What changes nothing in the file, or lets another operator do it later, with an undo step of its own.
+_NOTHING_TO_UNDO = {"cancel_job", "capture_gaze", "check_motion", "copy_setup_command", "examine_backend", "export_portrait",
+                    "rebuild_eyes", "reconstruct", "refit_linear", "remove_backend", "remove_job", "setup_backend",
+                    "write_farm_job"}
+
+
+def test_every_other_operator_can_be_undone_and_repeated(gs, room):
+    verbs = [one for one in room("operators").CLASSES if issubclass(one, bpy.types.Operator)]
+    assert all("REGISTER" in one.bl_options for one in verbs), "the redo panel and the info log leave it out"
+    assert {one.bl_idname.partition(".")[2] for one in verbs if "UNDO" not in one.bl_options} == _NOTHING_TO_UNDO
+
+
+def test_every_operator_is_found_by_its_words_and_copied_as_a_call(gs, room):
+    labels = {}
+    for one in room("operators").CLASSES:
+        if issubclass(one, bpy.types.Operator):
+            labels.setdefault(one.bl_label, []).append(one.bl_idname)
+            # "Copy Python Command" prints the settings a button gives: each must be told from its name.
+            assert all(prop.name for prop in getattr(bpy.ops.gazesplat, one.bl_idname.partition(".")[2]).get_rna_type().properties)
+    assert all(len(names) == 1 for names in labels.values()), "two operators of one name in the search (F3)"
+
+
+def test_what_panels_say_is_translated(clean, gs, room, monkeypatch):
+    from tests.blender.test_operators_panels import context_for, drawn
+    monkeypatch.setattr(room("panels.base"), "iface_", str.upper)
+    words = drawn(gs, room, context_for())
+    assert words["GazeSplat"] and all(word == word.upper() for word in words["GazeSplat"])
