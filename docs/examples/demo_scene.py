@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -35,14 +35,34 @@ TELL_EVERY = 12
 _said_to = os.dup(1)
 
 
-def main() -> None:
-    """Run the demo; Blender's own chatter is kept out of the way."""
-    asked = _arguments()
+def run(make: Callable[[argparse.Namespace, Path], None], asked: argparse.Namespace) -> None:
+    """Make something into the folder asked.out and end; Blender's own chatter is kept out of the way."""
     out = asked.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     with blender_talks_to(out / "blender.log"):
         make(asked, out)
     (out / "blender.log").unlink()
+    # Everything is on disk. Blender 4.5's module can wait for one of its own threads for ever while it is torn down.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def staged(gs: ModuleType, asked: argparse.Namespace) -> tuple[bpy.types.Scene, object]:
+    """Return a new scene and the portrait in it, before a camera that it looks into."""
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    scene = bpy.context.scene
+    portrait = gs.load(asked.portrait.absolute(), name="Portrait")
+    set_up_scene(scene, asked)
+    scene.camera = demo_camera.head_camera(portrait, scene)
+    portrait.look_at(scene.camera)
+    return scene, portrait
+
+
+def show_own_engine(portrait: object, scene: bpy.types.Scene) -> None:
+    """Let our own engine render. Its world colour is scene-linear, as in Blender at large; the exact-colour set-up takes display values."""
+    portrait.setup_render(engine=OWN_ENGINE)
+    scene.render.film_transparent = False
+    set_background(scene, tuple(Color(BACKGROUND).from_srgb_to_scene_linear()))
 
 
 def make(asked: argparse.Namespace, out: Path) -> None:
@@ -50,13 +70,8 @@ def make(asked: argparse.Namespace, out: Path) -> None:
     with step("extension"):
         gs = installed_extension(asked.package.absolute()) if asked.package else checkout()
     with step("import and rig"):
-        bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-        scene = bpy.context.scene
-        portrait = gs.load(asked.portrait.absolute(), name="Portrait")
-        set_up_scene(scene, asked)
-        scene.camera = demo_camera.head_camera(portrait, scene)
+        scene, portrait = staged(gs, asked)
     with step("motion"):
-        portrait.look_at(scene.camera)
         demo_motion.direct(portrait, start_frame=1, frame_count=asked.frames, fps=asked.fps)
     with step("render set-up"):
         # The .blend must render where GazeSplat is not installed, so it is saved for one of Blender's own engines.
@@ -70,10 +85,7 @@ def make(asked: argparse.Namespace, out: Path) -> None:
         bpy.ops.wm.save_as_mainfile(filepath=str(part), compress=True, copy=True, check_existing=False)
         part.replace(blend)
     if asked.engine == OWN_ENGINE:
-        portrait.setup_render(engine=OWN_ENGINE)
-        scene.render.film_transparent = False
-        # Its world colour is scene-linear, as in Blender at large; the exact-colour set-up takes display values.
-        set_background(scene, tuple(Color(BACKGROUND).from_srgb_to_scene_linear()))
+        show_own_engine(portrait, scene)
     with step(f"{asked.frames} frames, {asked.size} x {asked.size}, {asked.engine}"):
         if sys.platform == "linux" and asked.engine == "eevee":
             say("    (lines about EGL_BAD_MATCH are harmless: Blender looks for a window first)")
@@ -180,7 +192,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
-    # Everything is on disk. Blender 4.5's module can wait for one of its own threads for ever while it is torn down.
-    sys.stdout.flush()
-    os._exit(0)
+    run(make, _arguments())

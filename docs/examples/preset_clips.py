@@ -9,44 +9,25 @@ check), presets.jpg (a row a preset: eight frames through a blink; below, six th
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
 import bpy
 import demo_camera
 import demo_clip
 import numpy as np
-from demo_scene import BACKGROUND, blender_talks_to, checkout, render, say, set_background, set_up_scene, step
-from mathutils import Color
+from demo_scene import checkout, render, run, say, show_own_engine, staged, step
 
 FPS, SEED = 24, 7
 BLINK_FRAMES, DART_FRAMES, EVEN_FRAMES = 8, 6, 4
 
 
-def main() -> None:
-    """Make the clips; Blender's own chatter is kept out of the way."""
-    asked = _arguments()
-    out = asked.out.absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    with blender_talks_to(out / "blender.log"):
-        make(asked, out)
-    (out / "blender.log").unlink()
-
-
 def make(asked: argparse.Namespace, out: Path) -> None:
     """Render every preset and the sheet."""
+    asked.fps, asked.frames = FPS, round(asked.seconds * FPS)
     gs = checkout()
-    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    scene = bpy.context.scene
-    portrait = gs.load(asked.portrait.absolute(), name="Portrait")
-    set_up_scene(scene, argparse.Namespace(size=asked.size, fps=FPS, frames=round(asked.seconds * FPS)))
-    scene.camera = demo_camera.head_camera(portrait, scene)
-    portrait.look_at(scene.camera)
-    portrait.setup_render(engine="gazesplat")
-    scene.render.film_transparent = False
+    scene, portrait = staged(gs, asked)
+    show_own_engine(portrait, scene)
     scene.render.use_motion_blur = asked.motion_blur
-    set_background(scene, tuple(Color(BACKGROUND).from_srgb_to_scene_linear()))
     rows = []
     for name in gs.motion_presets():
         with step(name):
@@ -101,6 +82,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
-    sys.stdout.flush()
-    os._exit(0)   # Blender 4.5's module can wait for one of its own threads for ever while it is torn down
+    run(make, _arguments())
