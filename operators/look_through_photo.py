@@ -18,6 +18,6 @@ class GAZESPLAT_OT_look_through_photo(PortraitVerb, bpy.types.Operator):
         changes = portrait.frame_photo()
         if context.area is not None and context.area.type == "VIEW_3D":
             context.space_data.region_3d.view_perspective = "CAMERA"
-            context.space_data.region_3d.view_camera_zoom = 0.0
-            context.space_data.region_3d.view_camera_offset = 0.0, 0.0
+            with context.temp_override(region=next(one for one in context.area.regions if one.type == "WINDOW")):
+                bpy.ops.view3d.view_center_camera()
         return "; ".join(changes) if changes else f"{portrait.camera.name} is the scene's camera"

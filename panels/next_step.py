@@ -33,7 +33,8 @@ class GAZESPLAT_PT_next_step(SidebarPanel, bpy.types.Panel):
         """Draw what the sentence asks for where no other panel has it open."""
         if portrait is not None and surroundings.enclosing(portrait.root, scene):
             self.layout.operator("gazesplat.hide_enclosing", icon="HIDE_ON")
-        elif portrait is not None and portrait.rigged and not portrait.eye_guides_shown and not motion.keyed_range(portrait.root):
+        elif portrait is not None and portrait.rigged and not portrait.eye_guides_shown and not motion.keyed_range(portrait.root) and (
+                scene.camera != store.parts_of(portrait.root).get(store.CAMERA)):
             self.layout.operator("gazesplat.look_through_photo", icon="OUTLINER_OB_CAMERA")
 
 

@@ -149,7 +149,7 @@ def test_directing_a_portrait(jobs_folder, gs, room, folder):
 def test_a_cube_round_the_portrait_is_named_and_hidden_by_a_button(jobs_folder, gs, room, folder):
     portrait = gs.load(folder, name="Mara")
     bpy.ops.mesh.primitive_cube_add(size=2.0)
-    cube = bpy.context.active_object
+    cube, bpy.context.scene.camera = bpy.context.active_object, None
     bpy.ops.mesh.primitive_cube_add(size=6.0)    # a room, which is meant
     context = context_for(portrait.object)
     assert f"{cube.name} hides Mara" in said(drawn(gs, room, context))
@@ -158,9 +158,8 @@ def test_a_cube_round_the_portrait_is_named_and_hidden_by_a_button(jobs_folder, 
     assert cube.hide_viewport and cube.hide_render and not bpy.context.active_object.hide_render
     words = drawn(gs, room, context)
     assert "Look through a camera" in said(words) and "Look Through Photo Camera" in said(words)
-    bpy.context.scene.camera = None
     assert bpy.ops.gazesplat.look_through_photo() == {"FINISHED"}
-    assert bpy.context.scene.camera == portrait.camera
+    assert bpy.context.scene.camera == portrait.camera and "Look Through Photo Camera" not in said(drawn(gs, room, context))
 
 
 def test_the_engine_that_is_set_up_is_pressed(jobs_folder, gs, room, folder):

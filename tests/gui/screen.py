@@ -145,7 +145,7 @@ def under_mouse() -> str:
     return bpy.context.window_manager.clipboard
 
 
-def press(call: str, share_x: float = 0.5, step_px: int = 11) -> Iterator[float]:
+def press(call: str, share_x: float = 0.5, step_px: int = 16) -> Iterator[float]:
     """Find the sidebar's button with this Python call by moving down the sidebar, and click it."""
     side = region()
     x = side.x + int(share_x * side.width)

@@ -38,12 +38,12 @@ def walk(tmp_path_factory) -> tuple[Path, dict]:
     portrait = write_portrait(out / "portrait", head_count=4000)
     subprocess.run([sys.executable, str(ROOT / "dev.py"), "package", "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GAZESPLAT")}
-    environment |= {"GUI_SIZE": "1100x2300", "GUI_TIMEOUT": "900", "BLENDER_USER_RESOURCES": str(out / "profile")}
+    environment |= {"GUI_SIZE": "1000x2300", "GUI_TIMEOUT": "1700", "BLENDER_USER_RESOURCES": str(out / "profile")}
     wheels = write_wheels(out / "wheels", "backend.txt", "backend-nodeps.txt")
     script = Path(__file__).with_name("first_minutes.py")
     command = [program, "--enable-event-simulate", "--python", str(script), "--", str(next(out.glob("*.zip"))), str(portrait), str(out),
                str(wheels), sys.executable]
-    subprocess.run(command, env=environment, check=False, timeout=950, stdin=subprocess.DEVNULL)
+    subprocess.run(command, env=environment, check=False, timeout=1750, stdin=subprocess.DEVNULL)
     report = json.loads((out / "report.json").read_text("utf-8"))
     assert "traceback" not in report, f"{report['part']}: {report['traceback']}"
     if os.environ.get("GAZESPLAT_GUI_PICTURES") == "write" and report["printed_tracebacks"] == 0:
