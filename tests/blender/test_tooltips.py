@@ -35,7 +35,7 @@ def test_every_control_of_a_portrait_has_a_tooltip(clean, gs):
 
 # What changes nothing in the file, or lets another operator do it later, with an undo step of its own.
 _NOTHING_TO_UNDO = {"cancel_job", "capture_gaze", "check_motion", "copy_setup_command", "examine_backend", "export_portrait",
-                    "rebuild_eyes", "reconstruct", "refit_linear", "remove_backend", "remove_job", "setup_backend",
+                    "rebuild_eyes", "reconstruct", "refit_linear", "remove_backend", "remove_job", "retry_job", "setup_backend",
                     "write_farm_job"}
 
 
