@@ -87,10 +87,15 @@ def _build_rig(scan: FaceScan, eye: EyeContour, iris_camera_m: np.ndarray, axis_
     x = np.linspace(0.0, contour.width_px, 121)
     upper = on_lids(scan, rig, contour.to_image(np.stack([x, contour.upper_at(x)], 1)))
     lower = on_lids(scan, rig, contour.to_image(np.stack([x, contour.lower_at(x)], 1)))
-    rig = replace(rig, upper_m=_series(rig, upper), lower_m=_series(rig, lower), closing_m=_closing(rig, lower))
+    rig = with_margins(rig, upper, lower)
     brow = on_lids(scan, rig, scan.landmarks_px[list(BROW_INDICES[side]), :2])[:, 1].mean()
     reach = max(1.2 * radius, BROW_SHARE * (brow - upper[:, 1].max()))
     return replace(rig, upper_reach_m=float(reach))
+
+
+def with_margins(rig: EyeRig, upper: np.ndarray, lower: np.ndarray) -> EyeRig:
+    """Return the rig with the curves of both margins through points (N, 3) of the eye frame, and the line on which they close."""
+    return replace(rig, upper_m=_series(rig, upper), lower_m=_series(rig, lower), closing_m=_closing(rig, lower))
 
 
 def on_lids(scan: FaceScan, rig: EyeRig, pixels: np.ndarray, lift_m: float = 0.0) -> np.ndarray:

@@ -22,14 +22,12 @@ from ..render import Camera, RenderSettings, render
 from ..render.likeness import psnr
 from ..render.numba_training import backward, forward
 from . import refit_views
+from .adam import Adam, step_size
 
 STEPS = {"draft": 36, "standard": 72, "high": 216}     # whole rounds through the views
 VIEWS, JUDGED_VIEWS = 36, 8
 COLOUR_STEP, LOGIT_STEP = 0.015, 0.08
-STEADY_SHARE = 0.4           # of the steps; then they shrink to the last share
-LAST_STEP = 0.05
 ALPHA_WEIGHT = 0.3
-MOMENTUM, MOMENTUM_2 = 0.9, 0.99
 DAMPING = 3.0                # mean gradients: splats that hardly show hardly move
 MOST_COLOUR = 1.3            # light beyond white helps at glints; much more would burn where a view was not fitted
 MOST_LOGIT = 8.0
@@ -106,7 +104,7 @@ def refit_linear(splats: Splats, views: Sequence[View], *, steps: int, report: R
     """Return colours and opacities fitted over the views; splats that no view shows keep theirs. ``report`` may raise."""
     colours = splats.colours.astype(np.float32, copy=True)
     logits = _logit(splats.opacities)
-    movers = _Adam(colours), _Adam(logits)
+    movers = Adam(colours, DAMPING), Adam(logits, DAMPING)
     shown = np.zeros(len(splats), bool)
     for step in range(steps):
         report(step / steps, f"Step {step + 1} of {steps}")
@@ -114,7 +112,7 @@ def refit_linear(splats: Splats, views: Sequence[View], *, steps: int, report: R
         view = views[step % len(views)]
         d_colours, d_logits, seen = _gradients(view, colours, logits, threads)
         shown |= seen
-        size = _step_size(step / steps)
+        size = step_size(step / steps)
         movers[0].move(colours, d_colours, COLOUR_STEP * size)
         movers[1].move(logits, d_logits, LOGIT_STEP * size)
         np.clip(colours, np.minimum(splats.colours, 0.0), np.maximum(splats.colours, MOST_COLOUR), out=colours)
@@ -186,27 +184,6 @@ def _gradients(view: View, colours: np.ndarray, logits: np.ndarray, threads: int
     d_colours = got.colours * decoded_slope(shown) * view.carried.colours
     d_logits = got.opacities * view.carried.opacities * opacities * (1.0 - opacities)
     return d_colours, d_logits, np.any(got.colours != 0.0, axis=1)
-
-
-class _Adam:
-    """Kingma & Ba 2015 on one array, its smallest step damped by the mean one."""
-
-    def __init__(self, values: np.ndarray) -> None:
-        self._first, self._second, self._count = np.zeros_like(values), np.zeros_like(values), 0
-
-    def move(self, values: np.ndarray, gradient: np.ndarray, size: float) -> None:
-        """Change ``values`` in place."""
-        self._count += 1
-        self._first += (1.0 - MOMENTUM) * (gradient - self._first)
-        self._second += (1.0 - MOMENTUM_2) * (gradient * gradient - self._second)
-        root = np.sqrt(self._second / (1.0 - MOMENTUM_2 ** self._count))
-        damping = DAMPING * float(root.mean()) + 1e-20
-        values -= np.float32(size / (1.0 - MOMENTUM ** self._count)) * self._first / (root + np.float32(damping))
-
-
-def _step_size(done: float) -> float:
-    """Steady first, then shrinking by equal factors."""
-    return float(LAST_STEP ** max(0.0, (done - STEADY_SHARE) / (1.0 - STEADY_SHARE)))
 
 
 def _logit(opacities: np.ndarray) -> np.ndarray:

@@ -22,8 +22,9 @@ from ..train.settings import TrainSettings, preset
 from ..train.trainer import Progress, Trained, train
 from ..train.views import View, clip_views
 from ..video.clip import Clip
-from ..video.eye_colours import eye_views, fit_eye_colours
+from ..video.eye_fit import fit_eyes
 from ..video.eye_scan import replaced_by_eyes, scan_eyes
+from ..video.eye_views import eye_views
 from ..video.prepare import prepare_clip
 from .portrait_files import distance_m, provenance, source_camera, write_png, write_portrait
 
@@ -142,7 +143,7 @@ def with_eyes(clip: Clip, head: Splats, context: JobContext) -> tuple:
                       provenance=provenance(context), warnings=list(context.warnings))
     splats = concatenate([kept, flat])
     views = eye_views(clip, eyes.frame, flat.means)
-    splats = fit_eye_colours(splats, groups, rig, views, context.progress)
+    splats, rig = fit_eyes(splats, groups, rig, views, context.progress)
     return splats, groups, rig, scan, {"eye_splats": len(flat), "eye_frame": int(clip.frames.index[eyes.frame]),
                                        "eye_views": len(views)}
 
