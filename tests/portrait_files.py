@@ -14,7 +14,7 @@ def write_portrait(folder: Path, **made: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     splats, groups, rig = synthetic_portrait(**made)
     write_ply(folder / "portrait.ply", splats)
-    save_sidecar(folder, rig, groups)
+    save_sidecar(folder, rig, groups, splats.means)
     (folder / "preview.png").write_bytes(b"")
     (folder / "metrics.json").write_text("{}\n", "utf-8")
     return folder

@@ -48,7 +48,7 @@ def write_portrait(context: JobContext, scan: FaceScan, splats: Splats, groups: 
     context.emit_stage("Writing", 0.01)
     folder = context.result_part_folder
     write_ply(folder / result.PLY, splats)
-    save_sidecar(folder, rig, groups)
+    save_sidecar(folder, rig, groups, splats.means)
     if scan_of is not None:
         write_png(folder / result.PHOTO, scan.image)
         _replace(folder / result.SCAN, kept_scan.to_text(kept_scan.scan_data(scan, scan_of)).encode("utf-8"))

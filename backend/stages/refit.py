@@ -30,7 +30,7 @@ def refit_beside(ply: Path, out: Path, context: JobContext) -> dict:
     It is read from disk, so that what is refitted is what others will read.
     """
     splats = read_splats(ply)
-    rig, groups = load_sidecar(ply.parent, len(splats)) if (ply.parent / result.JSON).is_file() else (None, None)
+    rig, groups = load_sidecar(ply.parent, len(splats), splats.means) if (ply.parent / result.JSON).is_file() else (None, None)
     judges = linear_refit.make_views(splats, groups, rig, linear_refit.JUDGED_VIEWS, judged=True)
     views = linear_refit.make_views(splats, groups, rig, linear_refit.VIEWS,
                                     report=lambda done, text: context.progress(_DRAWING_SHARE * done, text))

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...backend.contract import plain_json
 from ...backend.contract.errors import GazeSplatError
-from ..splat.npz import ArrayTooLarge, read_arrays
+from ..splat.npz import ArrayMissing, ArrayTooLarge, read_arrays
 
 FORMAT = "gazesplat-portrait"
 VERSION = 1
@@ -120,6 +120,8 @@ class PortraitRig:
 _EYE_SHAPES = {**dict.fromkeys(("centre_m", "rest_axis", "pivot_yaw_m", "pivot_pitch_m", "iris_centre_m"), (3,)), "frame": (3, 3),
                **dict.fromkeys(("upper_m", "lower_m", "closing_m"), (CURVE_TERMS,)), "shade": (SHADE_TERMS, 3)}
 _CAMERA_SHAPES = {"w2c": (4, 4)}
+_PROBES = 64
+_PROBE_TOLERANCE_M = 1e-3    # SPZ rounds places to a quarter of this; heads differ by more
 _LARGEST = 1e6               # of a number in a sidecar; cameras have pixels, all else metres and degrees
 _SMALLEST_M = 1e-5           # of a radius, lever or opening, in metres: no eye is smaller
 _AXIS_TOLERANCE = 1e-2
@@ -168,15 +170,18 @@ def from_json(data: dict) -> PortraitRig:
                              "Reconstruct the portrait again, or restore portrait.json from a backup.") from error
 
 
-def save_sidecar(folder: Path, rig: PortraitRig, groups: np.ndarray) -> None:
-    """Write ``portrait.json`` and ``portrait.npz`` into ``folder``; groups (N,) uint8 in PLY order."""
+def save_sidecar(folder: Path, rig: PortraitRig, groups: np.ndarray, means: np.ndarray | None = None) -> None:
+    """Write ``portrait.json`` and ``portrait.npz`` into ``folder``; groups (N,) uint8 in PLY order.
+
+    By some of the splats' ``means`` (N, 3) the sidecar will know them from those of another portrait.
+    """
     folder = Path(folder)
     temporary = folder / "portrait.json.part"
     temporary.write_text(json.dumps(to_json(rig), indent=1, default=float), "utf-8")
     temporary.replace(folder / "portrait.json")
     temporary = folder / "portrait.npz.part"
     with temporary.open("wb") as handle:
-        np.savez_compressed(handle, groups=np.asarray(groups, np.uint8))
+        np.savez_compressed(handle, groups=np.asarray(groups, np.uint8), **({} if means is None else {"probes": _probes(means)}))
     temporary.replace(folder / "portrait.npz")
 
 
@@ -201,8 +206,8 @@ def load_rig(folder: Path) -> PortraitRig:
     return from_json(data)
 
 
-def load_sidecar(folder: Path, count: int) -> tuple[PortraitRig, np.ndarray]:
-    """Return the rig and groups (count,) uint8 of a portrait of ``count`` splats.
+def load_sidecar(folder: Path, count: int, means: np.ndarray | None = None) -> tuple[PortraitRig, np.ndarray]:
+    """Return the rig and groups (count,) uint8 of a portrait of ``count`` splats, with these ``means`` (count, 3) if they are given.
 
     Raises GazeSplatError ``sidecar-missing``, ``sidecar-invalid``, ``sidecar-newer`` or ``sidecar-mismatch``.
     """
@@ -219,10 +224,30 @@ def load_sidecar(folder: Path, count: int) -> tuple[PortraitRig, np.ndarray]:
     if groups.shape != (count,) or described == "more":
         raise GazeSplatError("sidecar-mismatch", f"The sidecar describes {described} splats, the PLY holds {count}.",
                              "Keep portrait.ply, portrait.json and portrait.npz of one reconstruction together.")
+    if means is not None and not _knows(folder, means):
+        raise GazeSplatError("sidecar-mismatch", f"The sidecar describes another portrait's splats, though there are {count} of those too.",
+                             "Keep portrait.ply, portrait.json and portrait.npz of one reconstruction together.")
     if groups.dtype.kind not in "iu":
         raise GazeSplatError("sidecar-invalid", "The portrait's sidecar does not say which splats are eyes.",
                              "Reconstruct the portrait again, or restore its folder from a backup.")
     return rig, groups.astype(np.uint8)
+
+
+def _probes(means: np.ndarray) -> np.ndarray:
+    """Return the places (M, 3) of splats spread over the file."""
+    return np.asarray(means, np.float32)[np.linspace(0, max(len(means) - 1, 0), min(_PROBES, len(means))).astype(int)]
+
+
+def _knows(folder: Path, means: np.ndarray) -> bool:
+    """Return whether a sidecar was made for these splats; one of before 2026-12 does not say, and is believed."""
+    expected = _probes(means)
+    try:
+        found = read_arrays(folder / "portrait.npz", {"probes": 8 * expected.size})["probes"]
+    except ArrayMissing:
+        return True
+    except ValueError:
+        return False
+    return found.shape == expected.shape and bool((np.abs(found - expected) <= _PROBE_TOLERANCE_M).all())
 
 
 @contextmanager

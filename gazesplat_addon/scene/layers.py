@@ -12,6 +12,7 @@ import json
 import bpy
 import numpy as np
 
+from ...backend.contract import plain_json
 from . import actions
 from .actions import CHANNELS
 
@@ -38,7 +39,12 @@ def fcurves(root: bpy.types.Object, head: bpy.types.Object, layer: str) -> dict[
 def recipe(root: bpy.types.Object, layer: str) -> dict | None:
     """Return how a layer was made last, as it was remembered, or None."""
     stored = _stored(root, layer)
-    return json.loads(stored["recipe"]) if stored is not None and "recipe" in stored else None
+    if stored is None or "recipe" not in stored:
+        return None
+    try:
+        return plain_json.parse(stored["recipe"])
+    except (ValueError, TypeError):    # somebody has edited it: nobody knows any more how it was made
+        return None
 
 
 def remember(root: bpy.types.Object, head: bpy.types.Object, layer: str, how: dict | None, edited: dict[str, np.ndarray]) -> None:

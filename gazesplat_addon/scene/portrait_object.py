@@ -50,7 +50,7 @@ def read_portrait(path: Path) -> PortraitFiles:
     refit = load_refit(path_beside(ply), splats)
     if ply.name not in PORTRAIT_NAMES or not (ply.parent / SIDECAR_NAME).is_file():
         return PortraitFiles(ply, splats, None, None, refit)
-    rig, groups = load_sidecar(ply.parent, len(splats))
+    rig, groups = load_sidecar(ply.parent, len(splats), splats.means)
     return PortraitFiles(ply, splats, groups, rig, refit)
 
 

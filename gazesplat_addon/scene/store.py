@@ -12,6 +12,7 @@ from pathlib import Path
 
 import bpy
 
+from ...backend.contract import plain_json
 from ..nodes import library
 
 ROOT_KEY = "gazesplat"
@@ -33,7 +34,10 @@ def tag_root(root: bpy.types.Object, *, path: Path, rigged: bool, provenance: di
 
 def provenance_of(root: bpy.types.Object) -> dict:
     """Return where a portrait comes from, who it shows and what they agreed to, as its sidecar said or the artist."""
-    found = json.loads(root[ROOT_KEY].get("provenance") or "{}")
+    try:
+        found = plain_json.parse(root[ROOT_KEY].get("provenance") or "{}")
+    except (ValueError, TypeError):    # somebody has edited it
+        return {}
     return found if isinstance(found, dict) else {}
 
 

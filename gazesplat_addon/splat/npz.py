@@ -28,16 +28,20 @@ class ArrayTooLarge(ValueError):  # noqa: N818 - what it is, not that it is one
     """An array is larger than the reader allows: it was made for something else, or to do harm."""
 
 
+class ArrayMissing(ValueError):  # noqa: N818 - what it is, not that it is one
+    """An archive has no array of that name."""
+
+
 def read_arrays(path: Path, most_bytes: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Return the named arrays of an archive; ``most_bytes`` says how large each may be, its numbers alone.
 
-    Raises ArrayTooLarge, ValueError for everything else that is wrong with the content, OSError for the file.
+    Raises ArrayTooLarge, ArrayMissing, ValueError for everything else that is wrong with the content, OSError for the file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             return {name: _array(archive, name, most) for name, most in most_bytes.items()}
     except KeyError as error:
-        raise ValueError(f"it lacks {error.args[0]}") from error
+        raise ArrayMissing(f"it lacks {error.args[0]}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OverflowError) as error:
         raise ValueError(str(error) or type(error).__name__) from error
 

@@ -59,6 +59,19 @@ def test_another_portraits_sidecar_is_refused(saved):
     assert code_of(folder, len(groups) + 1) == "sidecar-mismatch"
 
 
+def test_another_portraits_sidecar_is_refused_though_it_has_as_many_splats(tmp_path):
+    splats, groups, rig = synthetic_portrait(head_count=50)
+    other = synthetic_portrait(seed=1, head_count=50)[0]
+    save_sidecar(tmp_path, rig, groups, splats.means)
+    assert len(other) == len(splats)
+    assert load_sidecar(tmp_path, len(groups), splats.means + np.float32(4e-4))[0] == rig, "as much as SPZ rounds"
+    with pytest.raises(GazeSplatError) as refused:
+        load_sidecar(tmp_path, len(groups), other.means)
+    assert refused.value.code == "sidecar-mismatch" and refused.value.hint
+    save_sidecar(tmp_path, rig, groups)
+    assert load_sidecar(tmp_path, len(groups), other.means)[0] == rig, "earlier sidecars do not say whose they are"
+
+
 def test_missing_truncated_and_pickled_archives_are_refused(saved):
     folder, groups, _ = saved
     archive = folder / "portrait.npz"
