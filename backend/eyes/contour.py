@@ -104,7 +104,8 @@ def find_eyes(image: np.ndarray, landmarks_px: np.ndarray) -> dict[str, EyeConto
     radius = float(np.mean([found[2] for found in irises.values()]))
     for side, found in irises.items():
         irises[side] = fit_iris(grey, lids[side], found[:2], radius, radius_weight=60.0, clip=0.45, shifts=(0.0,))
-    return measure_limbus(grey, {side: EyeContour(lids[side], found[:2], radius, float(-found[3])) for side, found in irises.items()})
+    eyes = {side: EyeContour(lids[side], found[:2], radius, float(-found[3])) for side, found in irises.items()}
+    return {side: clear_of_iris(grey, eye) for side, eye in measure_limbus(grey, eyes).items()}
 
 
 def lids_from_landmarks(points_px: np.ndarray, side: str) -> LidContour:
@@ -205,6 +206,43 @@ def fit_lids(grey: np.ndarray, start: LidContour, radius_px: float, iris_px: np.
     ends = np.stack([inner, outer])
     margins = [np.vstack([ends[:1], start.to_image(np.stack([x, y], -1)), ends[1:]]) for y in (upper, lower)]
     return _contour_through(inner, outer, *margins)
+
+
+# How far below the margin more iris is looked for, and how alike it must be to the iris above, of the step to what follows.
+_MOST_LOWERED = 0.3
+_LEAST_LOWERED = 0.05
+_LEAST_LOWER_STEP = 0.05
+_ALIKE = 0.5
+_DARKER = 0.15                 # made-up rims are darker than an iris
+
+
+def clear_of_iris(grey: np.ndarray, eye: EyeContour) -> EyeContour:
+    """Return the eye with its lower margin lowered to where the iris ends, if the photo shows more of it below the margin.
+
+    The fit looks for lids darker than the globe. In shade a lower lid's wet edge is brighter than the iris, and a margin
+    taken too high leaves a sliver of iris on the lid, which stays when the eye shuts.
+    """
+    r, lids = eye.radius_px, eye.lids
+    centre = lids.to_local(eye.iris_px)
+    x = centre[0] + np.linspace(-0.5, 0.5, 21) * r
+    down = np.arange(-0.3, _MOST_LOWERED + 0.2, 0.02)
+    local = np.stack(np.broadcast_arrays(x, lids.lower_at(x) - down[:, None] * r), -1)
+    light = sample(grey, lids.to_image(local).reshape(-1, 2)).reshape(len(down), -1).mean(1)
+    iris = np.median(light[down < -0.08])
+    inside, outside = (np.convolve(light, np.ones(5) / 5.0, mode="same")[4 + shift:len(light) - 4 + shift] for shift in (-3, 3))
+    at, step = down[4:-4], outside - inside
+    allowed = (at >= _LEAST_LOWERED) & (at <= _MOST_LOWERED)
+    # Well within the iris: near its rim what is dark may be the roots of lashes.
+    allowed &= lids.lower_at(centre[:1])[0] - at * r > centre[1] - 0.9 * r
+    if not allowed.any():
+        return eye
+    best = int(np.argmax(np.where(allowed, step, -1.0)))
+    between = (light[(down > -0.06) & (down < at[best] - 0.04)] - iris) / max(float(outside[best] - iris), 1e-3)
+    if step[best] < _LEAST_LOWER_STEP or between.max(initial=0.0) > _ALIKE or between.min(initial=0.0) < -_DARKER:
+        return eye
+    sin_t = np.sin(np.arccos(np.clip(1.0 - 2.0 * centre[0] / lids.width_px, -1.0, 1.0)))
+    lowered = lids.lower - np.eye(TERMS)[0] * at[best] * r / max(float(sin_t), 0.5)
+    return replace(eye, lids=replace(lids, lower=lowered))
 
 
 def _slope(values: np.ndarray) -> np.ndarray:

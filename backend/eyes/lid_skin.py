@@ -22,6 +22,8 @@ LINE_IRIS_RADII = 0.17         # the band of lash roots on the lid's edge, 1 mm:
 FOLD_IRIS_RADII = 1.2          # dark bands narrower than this are creases and hollows, not the skin's own tone
 STRAND_WINDOW_IRIS_RADII = 0.3  # skin shows between strands within this distance along the lid
 LIT_SHARE = 0.7                # how far a shut lid takes the brightness of the skin around it
+BULGE = 0.12                   # of its brightness
+BULGE_EDGE = 0.6
 MOST_DETAIL = 0.03             # skin's own unevenness; more is a hair or a glint
 
 
@@ -62,7 +64,7 @@ def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.
     height = _lash_height(bright, t_px, step, r)
     over = t_px[:, None] - height
     held = np.take_along_axis(bright, np.clip(np.maximum(t_px[:, None], height) / step, 0, len(t_px) - 1).astype(int), axis=0)
-    lit = _lit_when_shut(held, below.mean(-1), t_px, reach_px, step, r)
+    lit = _lit_when_shut(held, below.mean(-1), t_px, reach_px, step, r) * _bulge(x_px / width_px, t_px / reach_px)
     skin_share = smoothstep(-0.05 * r, 0.15 * r, over)
     plain = smoothstep(0.75, 0.95, light / np.maximum(held, 0.02))
     tone = _fill(colours / np.maximum(light, 0.02)[..., None], skin_share * plain, r / step)
@@ -153,6 +155,13 @@ def _lit_when_shut(held: np.ndarray, below: np.ndarray, t_px: np.ndarray, reach_
     share = np.clip(t_px / reach_px, 0.0, 1.0)[:, None]
     around = share * top + (1.0 - share) * bottom
     return even + LIT_SHARE * np.maximum(around - even, 0.0)
+
+
+def _bulge(share: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Return the light (rows, columns) on a lid over the globe, as a share of a flat one's: it faces up above the cornea, down below."""
+    across = np.sin(np.pi * np.clip(share, 0.0, 1.0))[None]
+    up = smoothstep(0.1, 0.5, height) * (1.0 - smoothstep(0.6, 1.0, height)) - BULGE_EDGE * (1.0 - smoothstep(0.0, 0.3, height))
+    return 1.0 + BULGE * across * up[:, None]
 
 
 def _fill(colours: np.ndarray, known: np.ndarray, radius: float) -> np.ndarray:

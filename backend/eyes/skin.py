@@ -113,7 +113,8 @@ def build_lids(scan: FaceScan, contour: EyeContour, rig: EyeRig, side: str) -> l
     undisturbed = below[_rows(lower, GRAIN_FROM_IRIS_RADII * r):]
     skin = part_lid(colours, undisturbed, upper.x_px, upper.t_px, width_px=contour.lids.width_px, reach_px=rig.upper_reach_m / scale, r=r)
     layers = [_upper_layer(scan, contour, rig, upper, skin.clean, undisturbed, parts.code(side, parts.UPPER_LID)),
-              _skin_layer(scan, contour, rig, lower, _clean_lower(contour, lower, below), parts.code(side, parts.LOWER_LID), behind=True)]
+              _skin_layer(scan, contour, rig, lower, _clean_lower(contour, lower, below), parts.code(side, parts.LOWER_LID),
+                          _lower_set_back(contour, lower))]
     return layers + _dark_layers(scan, contour, rig, upper, colours, skin, side)
 
 
@@ -217,15 +218,21 @@ def _upper_layer(scan, contour, rig, grid, clean, skin_below, group) -> Layer:
     return _skin_layer(scan, contour, rig, grid_rows(contour, grid, rows), colours, group)
 
 
-def _skin_layer(scan, contour, rig, grid, colours, group, *, behind: bool = False) -> Layer:
-    """Skin on a grid; the lower lid's edge lies ``behind``, or it would show through the upper one's where that overlaps."""
+def _lower_set_back(contour, grid) -> np.ndarray:
+    """Return how far behind the lids' surface the lower lid's edge lies, (rows, columns) metres.
+
+    Where the upper lid overlaps it, most at the outer corner, it would show through otherwise.
+    """
+    r, beyond = contour.radius_px, grid.x_px - contour.lids.width_px
+    near = 1.0 - lids.smoothstep(0.2 * r, 0.8 * r, grid.t_px)
+    corner = lids.smoothstep(-0.7 * r, -0.1 * r, beyond) * (1.0 - lids.smoothstep(0.5 * r, 1.2 * r, beyond))
+    return near[:, None] * (BEHIND_M + (BEHIND_AT_CORNER_M - BEHIND_M) * corner)
+
+
+def _skin_layer(scan, contour, rig, grid, colours, group, set_back_m: np.ndarray | None = None) -> Layer:
     pixels = grid.pixels.reshape(-1, 2)
-    depth = lid_depth(scan, contour, rig, pixels)
-    if behind:
-        r, beyond = contour.radius_px, grid.x_px - contour.lids.width_px
-        near = 1.0 - lids.smoothstep(0.2 * r, 0.8 * r, grid.t_px)
-        corner = lids.smoothstep(-0.7 * r, -0.1 * r, beyond) * (1.0 - lids.smoothstep(0.5 * r, 1.2 * r, beyond))
-        depth = depth + (near[:, None] * (BEHIND_M + (BEHIND_AT_CORNER_M - BEHIND_M) * corner)).ravel()
+    depth = lid_depth(scan, contour, rig, pixels).reshape(grid.pixels.shape[:2])
+    depth = (depth if set_back_m is None else depth + set_back_m).ravel()
     points = scan.to_portrait(scan.rays(pixels) * depth[:, None]).reshape(*grid.pixels.shape[:2], 3)
     edges = _edges(points, 4.0 * grid.step_px * _metres_per_pixel(scan, rig))
     return surfels(points.reshape(-1, 3), *edges, colours.reshape(-1, 3), OPAQUE, group)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import pytest
 
-from gazesplat.backend.eyes.contour import WHITE_BEGINS, EyeContour, LidContour, measure_limbus
+from gazesplat.backend.eyes.contour import WHITE_BEGINS, EyeContour, LidContour, clear_of_iris, measure_limbus
 from gazesplat.backend.eyes.gaze import estimate_rest_gaze
 from gazesplat.backend.eyes.geometry import iris_points
 from gazesplat.backend.model.scan import EyeRuler
@@ -44,6 +45,24 @@ def test_the_limbus_is_found_within_a_hundredth(blur_px, guess):
         assert eye.radius_px / WHITE_BEGINS == pytest.approx(RADIUS_PX, rel=0.01)
         assert eye.iris_px[0] == pytest.approx(CENTRES[side][0], abs=0.12)
     assert found["left"].radius_px == found["right"].radius_px
+
+
+@pytest.mark.parametrize(("rim", "too_high", "lowered"), [(0.3, 0.2, 0.2), (0.3, 0.0, 0.0), (0.02, 0.2, 0.0)])
+def test_a_lower_margin_taken_too_high_in_shade_is_lowered(rim, too_high, lowered):
+    """The wet edge is brighter than the iris there. A made-up rim is darker, and no iris."""
+    r, centre = 24.0, np.array([100.0, 100.0])
+    lids = LidContour(np.array([50.0, 110.0]), np.array([1.0, 0.0]), np.array([0.0, -1.0]), 100.0,
+                      np.array([26.0, 0.0, 0.0, 0.0, 0.0]), np.array([-6.0, 0.0, 0.0, 0.0, 0.0]))
+    y, x = np.mgrid[:200, :200] + 0.5
+    local = lids.to_local(np.stack([x, y], -1))
+    below = lids.lower_at(local[..., 0]) - local[..., 1]
+    grey = np.where(np.hypot(x - centre[0], y - centre[1]) < r, 0.1, 0.22)
+    # A made-up rim lies between the margin that was found and skin; else skin begins where the iris ends.
+    grey = np.where(below > too_high * r, 0.3, np.where(below > 0.0, min(rim, 0.1), grey))
+    grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 0.8)
+    eye = EyeContour(lids, centre, r, 0.2)
+    moved = (lids.lower[0] - clear_of_iris(grey, eye).lids.lower[0]) / r
+    assert moved == pytest.approx(lowered, abs=0.05)
 
 
 def test_an_iris_without_an_edge_stays_where_it_was():
