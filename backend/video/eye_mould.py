@@ -164,7 +164,7 @@ def _room(rig: EyeRig, q: np.ndarray, down: np.ndarray, skin: np.ndarray) -> np.
     behind = np.where(down < 0.0, rest.upper_rest - q[:, 1], q[:, 1] - rest.lower_rest) > CLEAR_M
     # Nowhere on its way is a lid nearer to the globe than half way up it, and nowhere does the globe stand out more than at the cornea.
     bulge = np.hypot(rig.iris_radius_m, rig.lever_yaw_m) - rig.globe_radius_m
-    radius = rig.globe_radius_m + bulge * (1.0 - lids.smoothstep(1.0, 2.0, np.abs(q[:, 0]) / rig.iris_radius_m))
+    radius = rig.globe_radius_m + bulge * (1.0 - lids.smoothstep(1.4, 2.2, np.abs(q[:, 0]) / rig.iris_radius_m))
     y = np.where(down * q[:, 1] > 0.0, q[:, 1], 0.0)
     globe = np.sqrt(np.maximum(radius ** 2 - q[:, 0] ** 2 - y ** 2, 0.0))
     room = lids.lid_height(rig, q[:, 0], y) - globe - CLEAR_M + np.maximum(q[:, 2] - lids.lid_height(rig, q[:, 0], q[:, 1]), 0.0)
