@@ -288,8 +288,10 @@ def fit_iris(grey: np.ndarray, lids: LidContour, centre_px: np.ndarray, radius_p
 
 # Nasal and temporal arcs of the limbus, where lids hardly ever hide it: degrees from the horizontal.
 _ARC_DEG = 40.0
-# The diameter that rulers know is read where the white begins, a little outside the middle of the blurred edge: 0.07 mm of 5.9.
-WHITE_BEGINS = 1.012
+# The diameter that rulers know is read where the white begins, a little outside the middle of the edge: 0.05 mm of 5.9.
+WHITE_BEGINS = 1.009
+# A blurred disc passes its middle brightness at r - sigma^2 / 2r; blur also takes the white beside it for darker, which is as much again.
+_BLUR_SHRINKS = 1.0
 _LEAST_LIMBUS_STEP = 0.08      # brightness: below, an arc says nothing
 _MOST_LIMBUS_SHIFT = 0.06      # iris radii: beyond, something else than the limbus was found
 
@@ -337,9 +339,17 @@ def _limbus_radius(grey: np.ndarray, eye: EyeContour, sign: float) -> float | No
     if sclera - iris < _LEAST_LIMBUS_STEP:
         return None
     start = int(np.argmin(np.where(share < 0.97, light, np.inf)))
-    above = np.flatnonzero(light[start:] > 0.5 * (iris + sclera))
+    crossings = [_crossing(light, share, start, iris + level * (sclera - iris)) for level in (0.25, 0.5, 0.75)]
+    if None in crossings or abs(crossings[1] - 1.0) > _MOST_LIMBUS_SHIFT:
+        return None
+    sigma = (crossings[2] - crossings[0]) / 1.349
+    return (crossings[1] + _BLUR_SHRINKS * sigma ** 2 / crossings[1]) * r
+
+
+def _crossing(light: np.ndarray, share: np.ndarray, start: int, level: float) -> float | None:
+    """Return the share at which a profile first rises above a level after its index ``start``, or None."""
+    above = np.flatnonzero(light[start:] > level)
     if not len(above) or above[0] == 0:
         return None
     k = start + int(above[0])
-    crossing = np.interp(0.5 * (iris + sclera), light[k - 1:k + 1], share[k - 1:k + 1])
-    return float(crossing) * r if abs(crossing - 1.0) < _MOST_LIMBUS_SHIFT else None
+    return float(np.interp(level, light[k - 1:k + 1], share[k - 1:k + 1]))

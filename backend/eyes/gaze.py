@@ -2,9 +2,12 @@
 """Where the eyes look in the photo: into the lens, unless they clearly do not."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..model.scan import FaceScan
+from .contour import EyeContour
 
 # MediaPipe's eyeLook scores are about 0.75 at 20 deg of true yaw (rendered heads), near 0 straight ahead.
 DEGREES_PER_SCORE = 27.0
@@ -12,6 +15,8 @@ DEGREES_PER_SCORE = 27.0
 CORNERS_BEHIND_M = 0.005
 # Twelve portraits that look into the lens are estimated within 4 deg of it (rms 2.5), rendered gazes of 10-20 deg within 3.
 AVERTED_DEG = 6.0
+# The mean squared cosine over the arcs of 40 deg on which the limbus' radius is read.
+ARCS_SHARE = 0.85
 
 
 def estimate_rest_gaze(scan: FaceScan) -> tuple[float, float] | None:
@@ -43,3 +48,20 @@ def _yaw_from_irises(scan: FaceScan, lens_yaw_deg: float) -> float:
         aside.append(iris[0] - middle[0])
     seen = np.mean(aside) + CORNERS_BEHIND_M * np.tan(np.radians(lens_yaw_deg))
     return float(np.degrees(np.arcsin(np.clip(seen / scan.ruler.lever_yaw_m, -0.7, 0.7))))
+
+
+def round_irises(scan: FaceScan, gaze_deg: tuple[float, float]) -> dict[str, EyeContour]:
+    """Return the scan's eyes with the radius that their irises have, given a gaze (yaw_deg, pitch_deg) in the head frame.
+
+    An iris that looks aside is an ellipse, and its radius was read where it is narrow.
+    """
+    yaw, pitch = np.radians(gaze_deg)
+    gaze = np.array([np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch), np.sin(pitch)]) @ scan.portrait_rotation
+    eyes = {}
+    for side, eye in scan.eyes.items():
+        ray = scan.rays(eye.iris_px)
+        ray = ray / np.linalg.norm(ray)
+        aside = float((gaze - (gaze @ ray) * ray)[:2] @ eye.lids.along)
+        narrow = np.sqrt(1.0 - min(aside * aside, 0.5))
+        eyes[side] = replace(eye, radius_px=eye.radius_px / (1.0 - ARCS_SHARE * (1.0 - narrow)))
+    return eyes

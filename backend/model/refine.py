@@ -9,19 +9,24 @@ import cv2
 import numpy as np
 
 from ...gazesplat_addon.rig import parts
-from ...gazesplat_addon.rig.pose import Pose, pose_splats
+from ...gazesplat_addon.rig.lids import smoothstep
+from ...gazesplat_addon.rig.pose import Pose, PosedSplats, pose_splats
 from ...gazesplat_addon.rig.sidecar import PortraitRig
 from ...gazesplat_addon.splat.arrays import Splats
-from ..render import Camera, RenderSettings
+from ..render import Camera, RenderSettings, render
 from ..render.numba_training import backward, forward
 from .lift import edge_safe_photo
 from .scan import FaceScan
 
-ITERATIONS = 6
+ITERATIONS = 9
 RELAXATION = 1.6            # SIRT converges below 2
 LARGEST_SIDE_PX = 1400      # the photo is enlarged up to threefold, or to this: a portrait is shown larger than its photo
 MOST_CHANGE = 0.25
 DAMPING = 0.15              # of the median weight: splats that hardly show learn little
+# A globe's splats beside a lid or a reflection make up for errors of what lies over them: they may hardly change, or there are glaring
+# lines and black holes when the eye turns. Beside is within this many iris radii.
+MOST_BESIDE = 0.08
+BESIDE_IRIS_RADII = 0.04
 # Skin under lashes was restored, not seen: it may hardly change, or it would glow when the lid comes down.
 _MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.02, parts.UPPER_LASH: 0.12, parts.UPPER_SHADE: 0.25}
 
@@ -46,6 +51,7 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
         limit[(groups != parts.HEAD) & (groups % 10 == part)] = most
     # Lashes show what lies under them; they may learn its brightness, but an iris' blue would shut with the lid as a line.
     lashes = ((groups != parts.HEAD) & (groups % 10 == parts.UPPER_LASH))[:, None]
+    limit = np.minimum(limit, _globe_limit(posed, camera, rig))
     gain = None
     for step in range(ITERATIONS):
         report(step / ITERATIONS, "Matching colours to the photo")
@@ -59,3 +65,19 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
         change = np.where(lashes, change.mean(1, keepdims=True), change)
         posed = replace(posed, colours=np.clip(first + np.clip(change, -limit, limit), 0.0, 1.0).astype(np.float32))
     return replace(splats, colours=posed.colours)
+
+
+def _globe_limit(posed: PosedSplats, camera: Camera, rig: PortraitRig) -> np.ndarray:
+    """Return how much splats (N, 1) may change: those of a globe that lie beside or under something else hardly, all others freely."""
+    limit = np.full((len(posed.means), 1), np.inf, np.float32)
+    for side, eye in rig.eyes.items():
+        over = [parts.code(side, part) for part in (*parts.LID_PARTS, parts.HIGHLIGHT)]
+        matte = render(posed, camera, RenderSettings(), mattes={"over": over}).mattes["over"]
+        iris = camera.w2c[:3] @ np.append(eye.iris_centre_m, 1.0)
+        near = cv2.GaussianBlur(matte, (0, 0), BESIDE_IRIS_RADII * eye.iris_radius_m / iris[2] * camera.fx)
+        own = parts.is_part(posed.groups, side, parts.GLOBE_PARTS)
+        at = posed.means[own] @ camera.w2c[:3, :3].T + camera.w2c[:3, 3]
+        x, y = at[:, 0] / at[:, 2] * camera.fx + camera.cx, at[:, 1] / at[:, 2] * camera.fy + camera.cy
+        share = cv2.remap(near, (x - 0.5).astype(np.float32)[None], (y - 0.5).astype(np.float32)[None], cv2.INTER_LINEAR)[0]
+        limit[own, 0] = MOST_CHANGE + (MOST_BESIDE - MOST_CHANGE) * smoothstep(0.05, 0.35, share)
+    return limit

@@ -12,9 +12,9 @@ import numpy as np
 from ...gazesplat_addon.rig.eye_marks import Crop
 from ..context import JobContext
 from ..contract.errors import GazeSplatError
-from ..eyes.contour import find_eyes
+from ..eyes.contour import EyeContour, find_eyes
 from ..eyes.correction import corrected_eyes
-from ..eyes.gaze import estimate_rest_gaze
+from ..eyes.gaze import estimate_rest_gaze, round_irises
 from . import camera as placing
 from . import depth_network, face_checks, hints
 from .depth import head_depth
@@ -63,31 +63,41 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     image, landmarks, lens, crop = _crop(photo, face.points_px, _camera(photo, face.points_px, options))
     context.progress(0.3, "Finding the lids and irises")
     eyes = find_eyes(image, landmarks)
+    scan = _placed(image, landmarks, face.blendshapes, lens, crop, eyes, ruler, options)
+    averted = options.get("rest_gaze_deg") or estimate_rest_gaze(scan)
+    if averted:
+        eyes = round_irises(scan, averted)
     if options.get("eyes"):
         eyes, _ = corrected_eyes(eyes, marks_in_crop(options["eyes"], eyes, crop))
+    scan = _placed(image, landmarks, face.blendshapes, lens, crop, eyes, ruler, options)
+    iris_px = float(np.mean([eye.radius_px for eye in eyes.values()]))
+    yaw, pitch, roll = placing.head_angles_deg(scan.portrait_to_camera[:3, :3])
+    LOG.info("head yaw %.1f, pitch %.1f, roll %.1f deg; iris radius %.1f px; focal %.0f px", yaw, pitch, roll, iris_px, lens.focal)
+    face_checks.check_turn(yaw, context.warn)
+    face_checks.check_detail(face, iris_px, context.warn)
+    hints.advise(photo.pixels, face, wander, yaw, context.warn)
+    scan = with_depth(scan, options, context)
+    hints.advise_of_edges(scan.head_mask, context.warn)
+    if averted and options.get("rest_gaze_deg") is None:
+        context.warn("averted-gaze", "The eyes in this photo do not look into the camera.",
+                     "Their direction is estimated; for the most natural gaze use a photo that looks into the lens.")
+    return scan
+
+
+def _placed(image: np.ndarray, landmarks: np.ndarray, blendshapes: dict[str, float], lens: placing.Intrinsics, crop: Crop,
+            eyes: dict[str, EyeContour], ruler: EyeRuler, options: dict) -> FaceScan:
+    """Return the scan, still without mask and depth, with the head where the size of these irises puts it."""
     iris_px = float(np.mean([eye.radius_px for eye in eyes.values()]))
     if "iris_diameter_m" not in (options.get("eye_ruler") or {}):
         apart_px = np.append(eyes["left"].iris_px - eyes["right"].iris_px, landmarks[473, 2] - landmarks[468, 2])
         ruler = placing.personal_ruler(ruler, iris_px, float(np.linalg.norm(apart_px)), lens.focal)
     points = placing.unproject_landmarks(landmarks, iris_px, lens, ruler)
     turn = np.asarray(options["head_to_camera"], float) if options.get("head_to_camera") else placing.head_rotation(points)
-    yaw, pitch, roll = placing.head_angles_deg(turn)
-    LOG.info("head yaw %.1f, pitch %.1f, roll %.1f deg; iris radius %.1f px; focal %.0f px", yaw, pitch, roll, iris_px, lens.focal)
-    face_checks.check_turn(yaw, context.warn)
-    face_checks.check_detail(face, iris_px, context.warn)
-    hints.advise(photo.pixels, face, wander, yaw, context.warn)
     irises = np.stack([lens.rays(eye.iris_px) * lens.focal * 0.5 * ruler.iris_diameter_m / iris_px for eye in eyes.values()])
     axes = -irises / np.linalg.norm(irises, axis=1, keepdims=True)
     placement = placing.portrait_to_camera(turn, irises, axes, ruler.lever_yaw_m)
-
-    scan = with_depth(FaceScan(image, landmarks, face.blendshapes, lens.focal, lens.focal, lens.cx, lens.cy, placement, _UNKNOWN, _UNKNOWN,
-                               _UNKNOWN, eyes, ruler, crop), options, context)
-    hints.advise_of_edges(scan.head_mask, context.warn)
-    averted = estimate_rest_gaze(scan)
-    if averted and options.get("rest_gaze_deg") is None:
-        context.warn("averted-gaze", "The eyes in this photo do not look into the camera.",
-                     "Their direction is estimated; for the most natural gaze use a photo that looks into the lens.")
-    return scan
+    return FaceScan(image, landmarks, blendshapes, lens.focal, lens.focal, lens.cx, lens.cy, placement, _UNKNOWN, _UNKNOWN, _UNKNOWN,
+                    eyes, ruler, crop)
 
 
 def with_depth(scan: FaceScan, options: dict, context: JobContext) -> FaceScan:
