@@ -25,8 +25,8 @@ MOST_CHANGE = 0.25
 DAMPING = 0.15              # of the median weight: splats that hardly show learn little
 # A globe's splats beside a lid or a reflection make up for errors of what lies over them: they may hardly change, or there are glaring
 # lines and black holes when the eye turns. Beside is within this many iris radii.
-MOST_BESIDE = 0.08
-BESIDE_IRIS_RADII = 0.04
+MOST_BESIDE = 0.05
+BESIDE_IRIS_RADII = 0.08
 # Skin under lashes was restored, not seen: it may hardly change, or it would glow when the lid comes down.
 _MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.02, parts.UPPER_LASH: 0.12, parts.UPPER_SHADE: 0.25}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gazesplat.backend.eyes.contour import WHITE_BEGINS, EyeContour, LidContour, clear_of_iris, measure_limbus
-from gazesplat.backend.eyes.gaze import estimate_rest_gaze
+from gazesplat.backend.eyes.gaze import estimate_rest_gaze, round_irises
 from gazesplat.backend.eyes.geometry import iris_points
 from gazesplat.backend.model.scan import EyeRuler
 
@@ -94,6 +94,10 @@ class Looking:
         x, y = (pixels[..., 0] - 110.0) / self.fx, (pixels[..., 1] - 50.0) / self.fx
         return np.stack([x, y, np.ones_like(x)], -1)
 
+    @property
+    def portrait_rotation(self) -> np.ndarray:
+        return np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+
     def to_portrait(self, points: np.ndarray) -> np.ndarray:
         return np.stack([points[..., 0], points[..., 2] - 0.6, -points[..., 1]], -1)
 
@@ -108,6 +112,33 @@ def test_an_averted_gaze_is_noticed(yaw):
     found = estimate_rest_gaze(Looking(yaw, scores=yaw / 27.0))
     assert found is not None
     assert found[0] == pytest.approx(yaw, abs=1.0)
+
+
+def test_an_iris_that_looks_aside_is_as_large_as_one_that_looks_ahead():
+    def squeezed(share: np.ndarray) -> np.ndarray:
+        """Radius read on arcs of 40 degrees of an ellipse, narrower by ``share``."""
+        arc = np.radians(np.arange(-40.0, 41.0))
+        return float(np.mean(1.0 / np.hypot(np.cos(arc) / share, np.sin(arc))))
+
+    for yaw in (-20.0, 12.0):
+        scan = Looking(yaw)
+        for eye in round_irises(scan, (yaw, 0.0)).values():
+            # The eyes are seen a little from the side themselves.
+            assert eye.radius_px * squeezed(np.cos(np.radians(yaw))) == pytest.approx(RADIUS_PX, rel=0.025)
+    for eye in round_irises(Looking(0.0), (0.0, -15.0)).values():
+        assert eye.radius_px == pytest.approx(RADIUS_PX, rel=0.005)
+
+
+@pytest.mark.parametrize("radius_px", [5.0, 10.0])
+def test_the_limbus_of_a_small_iris_is_not_read_small(radius_px):
+    y, x = np.mgrid[:100, :220] + 0.5
+    light = np.full(x.shape, 0.8)
+    for centre in CENTRES.values():
+        light[np.hypot(x - centre[0], y - centre[1]) < radius_px] = 0.3
+    fine = [cv2.GaussianBlur(light.astype(np.float32), (0, 0), blur) for blur in (0.8, 1.3)]
+    start = {side: EyeContour(lid_contour(side), centre, radius_px, 0.4) for side, centre in CENTRES.items()}
+    for picture in fine:
+        assert measure_limbus(picture, start)["left"].radius_px / WHITE_BEGINS == pytest.approx(radius_px, rel=0.021)
 
 
 def test_eyes_of_a_turned_head_differ_in_depth_as_the_head_says():
