@@ -164,7 +164,7 @@ def readers(folder: Path) -> dict[str, tuple[Callable, object, Callable[[bytes],
     from tests.synthetic import synthetic_portrait
 
     write_portrait(folder, head_count=40)
-    splats, groups, rig = synthetic_portrait(head_count=40)
+    splats, _, rig = synthetic_portrait(head_count=40)
     refit = linear_refit.LinearRefit(splats.colours, splats.opacities)
     linear_refit.save_refit(folder / "portrait.linear.npz", refit, splats)
     times = np.arange(40) / 24.0
@@ -209,7 +209,7 @@ def readers(folder: Path) -> dict[str, tuple[Callable, object, Callable[[bytes],
         "motion preset": (text, preset, through("mine.json", presets.read)),
         "portrait.scan.json": (text, scan, through("portrait.scan.json", lambda path: eye_marks.load_marks(path.parent))),
         **{name: (archive, whole[name], through(name, read)) for name, read in {
-            "portrait.npz": lambda path: read_groups(sidecar, path, rig, len(groups)),
+            "portrait.npz": lambda path: read_groups(sidecar, path, rig, splats.means),
             "portrait.linear.npz": lambda path: linear_refit.load_refit(path, splats),
             "readings.npz": lambda path: capture.interpret(readings.load_readings(path))}.items()},
     }
@@ -221,7 +221,7 @@ def pictures(folder: Path) -> dict[str, tuple[Callable, object, Callable[[bytes]
         return {}
     import warnings
 
-    from gazesplat.backend.model import photo
+    from gazesplat.backend.model import kept_scan, photo
     from tests.backend.test_selfie_damaged import whole_files
     photo.LARGEST_MEGAPIXELS = 4    # a header may claim what is allowed: a small limit keeps this small
     warnings.simplefilter("ignore")
@@ -231,7 +231,30 @@ def pictures(folder: Path) -> dict[str, tuple[Callable, object, Callable[[bytes]
         place.write_bytes(content)
         pixels = photo.load_photo(place).pixels
         assert pixels.dtype.name == "uint8" and pixels.shape[2] == 3
-    return {f"{kind} picture": (damaged_picture, data, read) for kind, data in whole_files().items()}
+    kinds = whole_files()
+    (folder / "portrait.photo.png").write_bytes(kinds["png"])
+
+    def read_scan(content: bytes) -> None:
+        (folder / "portrait.scan.json").write_bytes(content)
+        kept_scan.load_scan(folder / "portrait.photo.png")
+    return {**{f"{kind} picture": (damaged_picture, data, read) for kind, data in kinds.items()},
+            "portrait.scan.json, whole": (damaged_json, whole_scan(), read_scan)}
+
+
+def whole_scan() -> dict:
+    """Return a scan as the backend keeps it, of zeros."""
+    import numpy as np
+
+    from gazesplat.backend.model import kept_scan
+    from gazesplat.backend.model.scan import EyeRuler
+
+    def zeros(shapes: dict[str, tuple[int, ...]]) -> dict:
+        return {name: np.zeros(shape).tolist() for name, shape in shapes.items()}
+    eye = {"lids": zeros(kept_scan._LID_SHAPES), **zeros(kept_scan._EYE_SHAPES)}
+    return {"format": "gazesplat-scan", "version": 1, "kind": "selfie", "quality": "draft", "seed": 0, "options": {}, "camera": [1.0] * 4,
+            "crop": {"left_px": 0, "top_px": 0, "scale": 1}, "portrait_to_camera": np.eye(4).tolist(), "blendshapes": {"blink": 0.5},
+            "ruler": dict.fromkeys(EyeRuler.__dataclass_fields__, 0.01), "eyes": {"left": eye, "right": eye},
+            "landmarks_px": np.zeros((kept_scan.LANDMARKS, 3)).tolist()}
 
 
 def damaged_picture(chance: random.Random, good: bytes) -> bytes:
@@ -249,10 +272,10 @@ def damaged_picture(chance: random.Random, good: bytes) -> bytes:
     return bytes(data)
 
 
-def read_groups(sidecar, path: Path, rig, count: int) -> None:
+def read_groups(sidecar, path: Path, rig, means) -> None:
     """Read a portrait's archive beside a whole portrait.json."""
     (path.parent / "portrait.json").write_text(json.dumps(sidecar.to_json(rig)), "utf-8")
-    assert sidecar.load_sidecar(path.parent, count)[1].shape == (count,)
+    assert sidecar.load_sidecar(path.parent, len(means), means)[1].shape == (len(means),)
 
 
 def main(seed: int, inputs: int) -> None:
