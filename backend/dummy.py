@@ -115,7 +115,9 @@ def _import(context: JobContext, name: str) -> None:
 
 def _write(context: JobContext, path: str, size: int = 4096) -> None:
     """Write so many bytes to a path relative to the result, or absolute: /dev/full is a full disk."""
-    with (context.result_part_folder / path).open("wb") as file:
+    place = Path(os.path.normpath(context.result_part_folder / path))
+    place.parent.mkdir(exist_ok=True)
+    with place.open("wb") as file:
         file.write(b"x" * size)
 
 

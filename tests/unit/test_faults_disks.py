@@ -12,7 +12,7 @@ from gazesplat.gazesplat_addon.jobs import registry, state
 from gazesplat.gazesplat_addon.jobs.folder import create_job
 from gazesplat.gazesplat_addon.jobs.state import Job
 from tests import mounts
-from tests.jobs_at_work import LONG_S, PYTHON, SILENT, WORK, at_work, gone, is_clear, storyteller
+from tests.jobs_at_work import LONG_S, PYTHON, SILENT, WORK, at_work, gone, is_clear, storyteller, until
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -51,10 +51,24 @@ def test_disk_without_room_for_last_words(tell, tmp_path):
         assert tell(jobs=disk / "jobs").wait(LONG_S) == state.DONE
 
 
+def test_last_words_take_the_room_of_what_could_be_resumed(tell, tmp_path):
+    """Not even the last event finds room: then the job's work gives it."""
+    with mounts.disk(tmp_path / "disk", 2048) as disk:
+        go = tmp_path / "go"
+        job = at_work(tell(*SILENT[:2], {"do": "write", "path": "../work/kept", "size": 65536}, {"do": "wait-for", "path": str(go)},
+                           {"do": "warn", "code": "long", "message": "x" * 6000}, jobs=disk / "jobs"))
+        until((job.folder / paths.WORK / "kept").exists)
+        mounts.fill(disk)
+        go.touch()
+        assert job.wait(LONG_S) == state.FAILED and is_clear(job.error, "disk-full")
+        assert not (job.folder / paths.WORK).exists() and Job(job.folder).error.code == "disk-full"
+
+
 def test_disk_that_becomes_read_only(tell, tmp_path):
     with mounts.disk(tmp_path / "disk", 4096) as disk:
         done, queued = tell(jobs=disk / "jobs"), Job(create_job(disk / "jobs", "dummy"))
         assert done.wait(LONG_S) == state.DONE
+        assert gone(done._mark.pid), "its log is open for writing until then"
         mounts.make_read_only(disk)
         for refuse in (lambda: queued.start(PYTHON), lambda: create_job(disk / "jobs", "dummy"), lambda: registry.remove(done)):
             with pytest.raises(GazeSplatError) as refused:
