@@ -155,19 +155,25 @@ class LiveDisplay:
         if drawn_by_engine or not space.show_object_viewport_mesh:
             return
         seen = [one for one in self.portraits.seen(context.evaluated_depsgraph_get()) if one.carrier.visible_in_viewport_get(space)]
+        seen = [one for one in seen if one.carrier.display_type in {"SOLID", "TEXTURED"}]
         if not seen:
             return
         left, bottom, width, height = gpu.state.viewport_get()
         view = View(np.array(gpu.matrix.get_model_view_matrix()), np.array(gpu.matrix.get_projection_matrix()), width, height)
+        shown = [portrait.shown for portrait in seen]
+        if context.region_data.view_perspective == "ORTHO":
+            view = painter.before_all(view, shown)
         key = region.as_pointer()
         if key not in self._painters:
             self._painters[key] = Painter()
         one = self._painters[key]
-        one.paint(view, [portrait.shown for portrait in seen], scene_linear=seen[0].scene_linear)
+        one.paint(view, shown, scene_linear=seen[0].scene_linear)
         # Without overlays EEVEE and Cycles leave no depth here that one could stand behind.
         has_depth = space.overlay.show_overlays or space.shading.type in {"WIREFRAME", "SOLID"}
         viewing, tables = self._viewing(context.scene, seen[0].scene_linear)
-        composite(one, (left, bottom), viewing.steps, tables, depth_test=has_depth)
+        in_front = all(portrait.carrier.show_in_front for portrait in seen)
+        composite(one, view, (left, bottom), viewing.steps, tables, depth_test=has_depth and not in_front,
+                  through=_seen_through(space.shading))
         if one.sorter.busy:
             soon(_redraw_when_sorted, SORTED_CHECK_S)
 
@@ -201,23 +207,42 @@ class LiveDisplay:
         return any(one.sorter.busy for one in self._painters.values())
 
 
-def composite(painted: Painter, origin: tuple[int, int], steps: tuple[float, ...], tables: tuple, *, depth_test: bool) -> None:
-    """Lay what was painted over the framebuffer in use, behind what stands in front of it there; steps and tables as in ``viewing``."""
+def composite(painted: Painter, view: View, origin: tuple[int, int], steps: tuple[float, ...], tables: tuple, *, depth_test: bool,
+              through: float = 0.0) -> None:
+    """Lay what was painted over the framebuffer in use, behind what stands in front of it there; steps and tables as in ``viewing``.
+
+    ``through`` is the share that is seen through what stands in front.
+    """
     shader = shaders.composite_shader()
+    writes_depth = gpu.state.depth_mask_get()
     gpu.state.blend_set("ALPHA_PREMULT")
-    gpu.state.depth_test_set("LESS_EQUAL" if depth_test else "ALWAYS")
     gpu.state.depth_mask_set(False)
     shader.bind()
     shader.uniform_sampler("blended_tex", painted.blended)
     shader.uniform_sampler("depth_tex", painted.depth)
-    shader.uniform_float("projection", gpu.matrix.get_projection_matrix())
-    shader.uniform_float("origin", (float(origin[0]), float(origin[1])))
     for name, table in zip(("inverse_tex", "view_tex"), tables, strict=True):
         shader.uniform_sampler(name, table if table is not None else painted.blended)     # whatever: it is not read then
     shader.uniform_float("steps", steps)
-    draw(painter.screen_triangle(shader), shader)
+    # Of the projection only what makes a depth: z and w of a point on the axis.
+    p = view.projection
+    shader.uniform_float("to_depth", (p[2, 2], p[2, 3], p[3, 2], p[3, 3]))
+    for test, share in (("LESS_EQUAL" if depth_test else "ALWAYS", 1.0), ("GREATER", through if depth_test else 0.0)):
+        if share:
+            gpu.state.depth_test_set(test)
+            shader.uniform_float("place", (float(origin[0]), float(origin[1]), share))
+            draw(painter.screen_triangle(shader), shader)
     gpu.state.depth_test_set("NONE")
+    gpu.state.depth_mask_set(writes_depth)
     gpu.state.blend_set("NONE")
+
+
+def _seen_through(shading: bpy.types.View3DShading) -> float:
+    """Return how much of the splats is seen through objects before them, which X-ray makes transparent; at most half, to see those too."""
+    if shading.type == "SOLID" and shading.show_xray:
+        return min(1.0 - shading.xray_alpha, 0.5)
+    if shading.type == "WIREFRAME" and shading.show_xray_wireframe:
+        return min(1.0 - shading.xray_alpha_wireframe, 0.5)
+    return 0.0
 
 
 display = LiveDisplay()

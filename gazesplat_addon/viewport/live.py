@@ -60,9 +60,6 @@ class LivePortraits:
         return self._read[key]
 
     def _portraits(self, depsgraph: bpy.types.Depsgraph) -> Iterator[LivePortrait]:
-        for key in [key for key in self._held if key[0] in self._stale]:
-            del self._held[key]
-        self._stale.clear()
         for carrier, to_world in carriers.seen_carriers(depsgraph):
             modifier = carriers.display_modifier(carrier)
             if modifier is None or not len(carrier.original.data.vertices):
@@ -71,19 +68,27 @@ class LivePortraits:
                 continue
             linear = bool(compat.get_modifier_input(modifier, "Scene Linear")) and depsgraph.scene.render.engine != OWN_ENGINE
             held = self._splats(carrier.original, linear)
+            if held is None:
+                continue
             shown = Shown(held, to_world, carriers.eye_poses(modifier, tuple(held.rigs)), carriers.raster_settings(modifier))
             yield LivePortrait(carrier.original, shown, linear)
 
-    def _splats(self, carrier: bpy.types.Object, scene_linear: bool) -> HeldSplats:
-        """Return a carrier's splats; the ones used last stay at the end."""
-        uid = carrier.data.session_uid, scene_linear
+    def _splats(self, carrier: bpy.types.Object, scene_linear: bool) -> HeldSplats | None:
+        """Return a carrier's splats, the last ones used at the end. In Edit Mode a mesh cannot be read: those of before, None without."""
+        mesh = carrier.data
+        uid = mesh.session_uid, scene_linear
         held = self._held.pop(uid, None)
-        if held is None or held.count != len(carrier.data.vertices):
-            rig = rig_of(carrier)
-            held = HeldSplats(carriers.read_carrier(carrier.data, blends_light=scene_linear), rig.eyes if rig is not None else {})
-        self._held[uid] = held
+        if not mesh.is_editmode:
+            if mesh.session_uid in self._stale:
+                self._stale.discard(mesh.session_uid)
+                self._held.pop((mesh.session_uid, not scene_linear), None)
+                held = None
+            if held is None or held.count != len(mesh.vertices):
+                rig = rig_of(carrier)
+                held = HeldSplats(carriers.read_carrier(mesh, blends_light=scene_linear), rig.eyes if rig is not None else {})
+        if held is not None:
+            self._held[uid] = held
         shown = sum(len(portraits) for portraits in self._read.values())
         for spare in list(self._held)[:-(shown + SPARE)]:
             del self._held[spare]
         return held
-

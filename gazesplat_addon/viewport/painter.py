@@ -15,6 +15,7 @@ import gpu
 import numpy as np
 from gpu_extras.batch import batch_for_shader
 
+from ..nodes.ewa_quads import NEAR_M
 from ..rig.parts import SIDES
 from ..rig.pose import PosableMeans
 from ..rig.sidecar import EyeRig
@@ -22,6 +23,9 @@ from . import shaders
 from .order import Order, Placed, Sortable, Sorter
 from .traffic import COLUMNS, UniformBlock, draw, rows_of, splat_texture
 from .uniforms import View, portrait_uniforms
+
+# No pose takes a splat of an eye farther.
+EYE_TRAVEL_M = 0.05
 
 # Numbers that are never given twice, unlike id().
 _serials = itertools.count()
@@ -38,6 +42,7 @@ class HeldSplats:
         moving = np.flatnonzero(moves)
         self.count = len(groups)
         self.rigs = dict(rigs)
+        self.radius_m = float(np.sqrt(np.square(arrays["means"]).sum(1).max(initial=0.0)))
         posable = PosableMeans(arrays["means"][moving], groups[moving], self.rigs) if len(moving) else None
         self.sortable = Sortable(arrays["means"], moving, np.flatnonzero(~moves), posable)
         rotations = arrays["rotations"] / np.linalg.norm(arrays["rotations"], axis=1, keepdims=True)
@@ -61,6 +66,16 @@ class Shown:
     to_world: np.ndarray
     eyes: Mapping[str, Sequence[float]]
     settings: Mapping[str, float]
+
+
+def before_all(view: View, portraits: Sequence[Shown]) -> View:
+    """Return a parallel view from a place before every splat: in Blender's own ones the viewer stands in the midst of what is seen."""
+    back = 0.0
+    for one in portraits:
+        to_view = view.from_world @ one.to_world
+        reach = (one.splats.radius_m + EYE_TRAVEL_M) * np.linalg.norm(to_view[:3, :3], 2)
+        back = max(back, reach + to_view[2, 3] + NEAR_M)
+    return view.moved_back(back) if back else view
 
 
 class Painter:

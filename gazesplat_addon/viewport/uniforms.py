@@ -39,6 +39,12 @@ class View:
         """Whether the projection is orthographic."""
         return float(self.projection[3, 3]) == 1.0
 
+    def moved_back(self, distance_m: float) -> View:
+        """Return the same view of a viewer who stands so much farther away: under a parallel projection the same picture."""
+        step = np.eye(4)
+        step[2, 3] = distance_m
+        return View(np.linalg.inv(step) @ self.from_world, self.projection @ step, self.width, self.height)
+
 
 def eye_uniforms(rig: EyeRig | None, pose: Sequence[float]) -> np.ndarray:
     """Return the floats of one eye; pose = (yaw_deg, pitch_deg, blink, pupil). No rig: an eye without radius, which poses nothing."""

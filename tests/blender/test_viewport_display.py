@@ -161,6 +161,22 @@ def test_changed_splats_are_sent_again(live, carrier):
     assert live.portraits.seen(depsgraph)[0].shown.splats is not one.shown.splats
 
 
+def test_edit_mode_shows_the_splats_of_before(live, carrier):
+    start_gpu()
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    (one,) = live.portraits.seen(depsgraph)
+    bpy.context.view_layer.objects.active = carrier
+    for mode in ("EDIT", "OBJECT"):
+        bpy.ops.object.mode_set(mode=mode)
+        live.portraits.mesh_changed(carrier.data)
+        live.portraits.changed()
+        (now,) = live.portraits.seen(bpy.context.evaluated_depsgraph_get())
+        assert (now.shown.splats is one.shown.splats) == (mode == "EDIT")
+    live.portraits.forget()
+    bpy.ops.object.mode_set(mode="EDIT")
+    assert live.portraits.seen(bpy.context.evaluated_depsgraph_get()) == []       # nothing to read: no error either
+
+
 @pytest.mark.parametrize("error", [GazeSplatError("splats-damaged", "The splats are damaged.", "Undo."), RuntimeError("no shader")])
 def test_trouble_switches_off_with_one_message(live, carrier, monkeypatch, caplog, error):
     def fail(_context):

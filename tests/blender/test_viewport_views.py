@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from gazesplat.gazesplat_addon.scene import colour, view_tables
+from gazesplat.gazesplat_addon.viewport.uniforms import View
 from tests.offscreen import pixels, start_gpu
 
 STEP = 1.0 / 255.0
+# A parallel one that shows depths of 0 to 2 m.
+VIEW = View(np.eye(4), np.diag([1.0, 1.0, -1.0, 1.0]) - np.outer([0, 0, 1, 0], [0, 0, 0, 1]), 24, 24)
 SIDE = 24
 VIEWS = [{}, {"exposure": 0.7, "gamma": 1.3}, {"view_transform": "AgX"},
          {"view_transform": "AgX", "look": "AgX - Punchy", "exposure": -0.5, "gamma": 0.9},
@@ -67,21 +70,42 @@ def texture(values: np.ndarray, kind: str) -> gpu.types.GPUTexture:
     return gpu.types.GPUTexture((SIDE, SIDE), format=kind, data=gpu.types.Buffer("FLOAT", len(flat), flat))
 
 
+def painted_a_metre_away(colours: np.ndarray) -> SimpleNamespace:
+    """Return what a painter would hold of opaque splats of such colours."""
+    return SimpleNamespace(blended=texture(np.concatenate([colours, np.ones_like(colours[..., :1])], 2), "RGBA32F"),
+                           depth=texture(np.ones((SIDE, SIDE)), "R32F"))
+
+
 def composited(colours: np.ndarray, viewing) -> np.ndarray:
     """Return the display values that the composite pass shows for opaque splats of such colours."""
     from gazesplat.gazesplat_addon.viewport import display
     from gazesplat.gazesplat_addon.viewport.viewing import ViewTables
 
-    painted = SimpleNamespace(blended=texture(np.concatenate([colours, np.ones_like(colours[..., :1])], 2), "RGBA32F"),
-                              depth=texture(np.ones((SIDE, SIDE)), "R32F"))      # a metre away
+    painted = painted_a_metre_away(colours)
     tables = ViewTables()
     assert tables.has(viewing) or viewing.steps != (0, 0, 1.0, 1.0)
     tables.make(viewing)
     assert tables.has(viewing)
     target = gpu.types.GPUTexture((SIDE, SIDE), format="RGBA32F")
-    with gpu.types.GPUFrameBuffer(color_slots=[target]).bind(), gpu.matrix.push_pop_projection():
-        display.composite(painted, (0, 0), viewing.steps, tables.textures(viewing), depth_test=False)
+    with gpu.types.GPUFrameBuffer(color_slots=[target]).bind():
+        display.composite(painted, VIEW, (0, 0), viewing.steps, tables.textures(viewing), depth_test=False)
     return pixels(target)[::-1, :, :3] ** (1.0 / 2.2)
+
+
+@pytest.mark.parametrize(("before", "through", "share"), [(0.51, 0.0, 1.0), (0.49, 0.0, 0.0), (0.49, 0.4, 0.4)])
+def test_what_stands_in_front_hides_splats_unless_x_ray_shows_them(scene, before, through, share):
+    """``before`` is where it stands, in the depth of the buffer; the splats are at 0.5."""
+    start_gpu()
+    from gazesplat.gazesplat_addon.viewport import display
+    from gazesplat.gazesplat_addon.viewport.viewing import AS_THEY_ARE
+
+    screen = gpu.types.GPUOffScreen(SIDE, SIDE, format="RGBA32F")
+    with screen.bind():
+        gpu.state.depth_mask_set(True)
+        gpu.state.active_framebuffer_get().clear(color=(0.0, 0.0, 0.0, 0.0), depth=before)
+        grey = painted_a_metre_away(np.full((SIDE, SIDE, 3), 0.5))
+        display.composite(grey, VIEW, (0, 0), AS_THEY_ARE.steps, (None, None), depth_test=True, through=through)
+    np.testing.assert_allclose(pixels(screen.texture_color)[..., 3], share, atol=1e-6)
 
 
 def error_of(shown: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -83,6 +83,9 @@ def steps() -> Iterator[float]:
         space.shading.type = mode
         yield from _shown(mode.lower())
     space.shading.type = "SOLID"
+    view.view_perspective = "ORTHO"
+    yield from _shown("parallel")
+    view.view_perspective = "PERSP"
     blend = OUT / "saved.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     bpy.ops.wm.open_mainfile(filepath=str(blend))

@@ -48,9 +48,14 @@ def expected(portrait: Path, view: dict, pose: Pose) -> np.ndarray:
     splats = read_ply(portrait / "portrait.ply")
     rig, groups = load_sidecar(portrait, len(splats))
     (width, height), p = view["size"], np.array(view["projection"])
-    camera = Camera(width, height, p[0, 0] * width / 2, p[1, 1] * height / 2, (1.0 - p[0, 2]) * width / 2, (1.0 + p[1, 2]) * height / 2,
-                    np.diag([1.0, -1.0, -1.0, 1.0]) @ np.array(view["view"]))
-    return reference.render(pose_splats(splats, groups, rig, pose, camera.position), camera, RenderSettings(transmittance_stop=0.0)).rgba()
+    w2c, parallel = np.diag([1.0, -1.0, -1.0, 1.0]) @ np.array(view["view"]), p[3, 3] == 1.0
+    shift_x, shift_y = (p[0, 3], p[1, 3]) if parallel else (-p[0, 2], -p[1, 2])
+    if parallel:
+        w2c[2, 3] += 10.0     # Blender's parallel views look from the midst of the scene
+    camera = Camera(width, height, p[0, 0] * width / 2, p[1, 1] * height / 2, (1.0 + shift_x) * width / 2, (1.0 - shift_y) * height / 2,
+                    w2c, orthographic=parallel)
+    eye = camera.position if not parallel else camera.position - 1e6 * w2c[2, :3]
+    return reference.render(pose_splats(splats, groups, rig, pose, eye), camera, RenderSettings(transmittance_stop=0.0)).rgba()
 
 
 def displayed(out: Path, name: str) -> np.ndarray:
@@ -61,10 +66,10 @@ def displayed(out: Path, name: str) -> np.ndarray:
 
 def test_viewport_shows_the_reference(seen):
     portrait, out, report = seen
-    wanted = expected(portrait, report["modes"]["solid"], POSE)
-    opaque = wanted[..., 3] > 0.999
-    assert opaque.mean() > 0.05
-    for mode in ("solid", "material", "wireframe", "reopened"):
+    for mode in ("parallel", "solid", "material", "wireframe", "reopened"):
+        wanted = expected(portrait, report["modes"][mode], POSE)
+        opaque = wanted[..., 3] > 0.999
+        assert opaque.mean() > 0.05
         error = np.abs(displayed(out, mode)[opaque] - wanted[opaque][:, :3].clip(0.0, 1.0))
         assert np.percentile(error, 99.5) <= 2.0 * STEP and error.mean() < 0.7 * STEP, (mode, error.mean() / STEP)
     at_rest = np.abs(displayed(out, "rest")[opaque] - wanted[opaque][:, :3])

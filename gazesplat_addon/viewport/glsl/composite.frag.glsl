@@ -49,15 +49,14 @@ vec3 shown(vec3 c)
 
 void main()
 {
-  ivec2 at = ivec2(gl_FragCoord.xy - origin);
+  ivec2 at = ivec2(gl_FragCoord.xy - place.xy);
   vec4 sum = texelFetch(blended_tex, at, 0);
   if (sum.a < ALPHA_CUT) { discard; }
-  float depth = texelFetch(depth_tex, at, 0).r / sum.a;
-  vec4 clip = projection * vec4(0.0, 0.0, -depth, 1.0);
-  gl_FragDepth = 0.5 + 0.5 * clip.z / clip.w;
+  float z = -texelFetch(depth_tex, at, 0).r / sum.a;
+  gl_FragDepth = 0.5 + 0.5 * (to_depth.x * z + to_depth.y) / (to_depth.z * z + to_depth.w);
   vec3 display = shown(sum.rgb / sum.a);
   vec3 layer = pow(display, vec3(2.2));
   // The layer has 8 bits. Its darkest but black shows as 6/255; where a pixel is covered, round to the nearer of the two as displayed.
   if (sum.a > 0.99) { layer = mix(layer, max(layer, DARKEST), vec3(greaterThan(display, vec3(0.5 * pow(DARKEST, 1.0 / 2.2))))); }
-  result = vec4(layer * sum.a, sum.a);
+  result = place.z * vec4(layer * sum.a, sum.a);
 }
