@@ -51,9 +51,8 @@ def run_job(folder: Path, *, log_name: str, echo: Callable[[dict], None] | None 
             try:
                 writer.emit(ending, **fields)
             except OSError:
-                # Makes room for the last event, at the price of what could be resumed from.
+                # Makes room for the last event, which closing writes, at the price of what could be resumed from.
                 shutil.rmtree(work or folder / paths.WORK, ignore_errors=True)
-                writer.flush()
     return {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}[ending]
 
 

@@ -93,12 +93,13 @@ def _is_settled(job: Reconstruction) -> bool:
 
 def _find_again() -> None:
     try:
-        found = [*known_jobs.known(), *backend_setup.known()]
+        jobs = known_jobs.known()
+        found = [*jobs, *backend_setup.known()]
     except GazeSplatError as error:
         _log.warning("%s", error)
         return
     # What went wrong while nobody looked is shown until it is dismissed.
-    lost = [job.id for job in found if job.can_retry and job.error is not None][-_MOST_LOST:]
+    lost = [job.id for job in jobs if job.error is not None][-_MOST_LOST:]
     for job in found:
         waits = job.state in (reconstruction.QUEUED, reconstruction.RUNNING) or (job.state == reconstruction.DONE and not job.imported)
         if waits or job.id in lost:

@@ -17,10 +17,13 @@ from ..backend.contract.inputs import kind_of
 from . import preferences
 from .jobs import environment, registry
 from .jobs.folder import create_job
-from .jobs.state import CANCELLED, DONE, ENDED, QUEUED, RUNNING, Job
+from .jobs.state import CANCELLED, DONE, ENDED, FAILED, QUEUED, RUNNING, Job
 from .portrait import Portrait
 
 POLL_INTERVAL_S = 0.1
+# Failures that somebody can mend and then begin again.
+_OF_THE_MACHINE = frozenset({"disk-full", "no-permission", "out-of-memory", "folder-gone", "extension-changed", "backend-incomplete",
+                             "no-backend", "internal", "incomplete-result"})
 
 
 class Reconstruction:
@@ -129,8 +132,8 @@ class Reconstruction:
 
     @property
     def can_retry(self) -> bool:
-        """True for a job that came to nothing."""
-        return self.ended and self.state != DONE
+        """True for a job that came to nothing and may come to something: what failed because of its picture would fail again."""
+        return self.ended and self.state != DONE and (self.state != FAILED or self.error.code in _OF_THE_MACHINE)
 
     def retry(self) -> None:
         """Let a job that failed, crashed or was cancelled wait for its turn again; raises as ``registry.reset`` does."""

@@ -75,13 +75,8 @@ class Writer:
         """Return whether what is written still arrives anywhere: a drive may be unplugged, a folder moved."""
         return paths.exists(self._folder / paths.EVENTS)
 
-    def flush(self) -> None:
-        """Write what an event that raised has left unwritten, once there is room."""
-        self._file.flush()
-        self._ended = True
-
     def close(self) -> None:
-        """Close the file; nothing can be emitted afterwards."""
+        """Close the file, with what an event that found no room has left unwritten; nothing can be emitted afterwards."""
         self._ended = True
         self._file.close()
 
