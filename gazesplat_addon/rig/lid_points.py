@@ -13,26 +13,34 @@ from .sidecar import EyeRig
 
 
 class SkinPoints:
-    """Points q (N, 3), eye frame, metres, that slide on the lids' sphere with one margin; still beyond its reach."""
+    """Points q (N, 3), eye frame, metres, that slide on the lids' sphere with one margin; still beyond its reach.
 
-    def __init__(self, rig: EyeRig, q: np.ndarray, part: int) -> None:
+    ``part`` is that of all, or of each (N,).
+    """
+
+    def __init__(self, rig: EyeRig, q: np.ndarray, part: int | np.ndarray) -> None:
         self._rig, self._x, self._y = rig, np.ascontiguousarray(q[:, 0]), np.ascontiguousarray(q[:, 1])
         self._margins, self._height = MarginsOver(rig, self._x), lid_height(rig, self._x, self._y)
-        self._upper = part in (parts.UPPER_LID, parts.UPPER_SHADE)
-        self._rest = self._margins.upper_rest if self._upper else self._margins.lower_rest
+        self._upper = np.isin(part, (parts.UPPER_LID, parts.UPPER_SHADE))
+        self._rest = self._of_margin(self._margins.upper_rest, self._margins.lower_rest)
         self.weight = self._weight(part)
 
-    def _weight(self, part: int) -> np.ndarray:
+    def _of_margin(self, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+        """Return for each point what belongs to its margin."""
+        if self._upper.ndim == 0:
+            return upper if self._upper else lower
+        return np.where(self._upper, upper, lower)
+
+    def _weight(self, part: int | np.ndarray) -> np.ndarray:
         """Return which share of the margin's travel each point makes, (N,); lashes at the lower margin make all of it."""
-        if part == parts.LOWER_LASH:
-            return np.ones_like(self._y)
-        away, reach = ((self._y - self._rest, self._rig.upper_reach_m) if self._upper
-                       else (self._rest - self._y, self._rig.lower_reach_m))
-        return 1.0 - smoothstep(STILL_IRIS_RADII * self._rig.iris_radius_m, reach, away)
+        still = STILL_IRIS_RADII * self._rig.iris_radius_m
+        weight = self._of_margin(1.0 - smoothstep(still, self._rig.upper_reach_m, self._y - self._rest),
+                                 1.0 - smoothstep(still, self._rig.lower_reach_m, self._rest - self._y))
+        return np.where(np.equal(part, parts.LOWER_LASH), np.float32(1.0), weight)
 
     def travel(self, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray]:
         """Return how far each point moves along y and z, (N,) each; x stays."""
-        now = self._margins.posed(yaw_rad, pitch_rad, blink)[0 if self._upper else 1]
+        now = self._of_margin(*self._margins.posed(yaw_rad, pitch_rad, blink))
         rise = (now - self._rest) * self.weight
         return rise, lid_height(self._rig, self._x, self._y + rise) - self._height
 
@@ -62,6 +70,8 @@ class UpperLashPoints:
         return rise, lid_height(self._rig, self._x, upper) - self._height + forward
 
 
-def lid_points(rig: EyeRig, part: int, q: np.ndarray) -> SkinPoints | UpperLashPoints:
-    """Return the points q (N, 3) of one of ``parts.LID_PARTS``, ready to be posed."""
-    return UpperLashPoints(rig, q) if part == parts.UPPER_LASH else SkinPoints(rig, q, part)
+def lid_points(rig: EyeRig, part: int | np.ndarray, q: np.ndarray) -> SkinPoints | UpperLashPoints:
+    """Return the points q (N, 3) of one of ``parts.LID_PARTS``, or of several that are no upper lashes (N,), ready to be posed."""
+    if np.ndim(part) == 0 and part == parts.UPPER_LASH:
+        return UpperLashPoints(rig, q)
+    return SkinPoints(rig, q, part)

@@ -35,7 +35,11 @@ class PosableEye:
         self._rig = rig
         globe = ((True, (parts.IRIS, parts.PUPIL)), (False, (parts.SCLERA,)))
         self._globe = [GlobeBlock(rig, rows, means, factors, iris) for iris, which in globe for rows in _blocks(rows_of(*which))]
-        self._lids = [LidBlock(rig, part, rows, means, factors) for part in parts.LID_PARTS for rows in _blocks(rows_of(part))]
+        kinds = [(part,) for part in parts.LID_PARTS]
+        if factors is None:     # few numbers a splat: fewer passes are worth more than blocks without gaps
+            kinds = [tuple(part for part in parts.LID_PARTS if part != parts.UPPER_LASH), (parts.UPPER_LASH,)]
+        self._lids = [LidBlock(rig, which[0] if len(which) == 1 else groups[rows] % 10, rows, means, factors)
+                      for which in kinds for rows in _blocks(rows_of(*which))]
         self._reflections, self._shade = rows_of(parts.HIGHLIGHT), rows_of(parts.UPPER_SHADE)
 
     def pose(self, pose: EyePose, means: np.ndarray, factors: np.ndarray | None = None, opacities: np.ndarray | None = None,
@@ -110,9 +114,12 @@ class GlobeBlock:
 
 
 class LidBlock:
-    """Splats ``rows`` of one lid part: points are carried by its warp, factors by the warp's secant over one sigma."""
+    """Splats ``rows`` of one lid part: points are carried by its warp, factors by the warp's secant over one sigma.
 
-    def __init__(self, rig: EyeRig, part: int, rows: Rows, means: np.ndarray, factors: np.ndarray | None) -> None:
+    Where only positions are asked for, ``part`` may be that of each row.
+    """
+
+    def __init__(self, rig: EyeRig, part: int | np.ndarray, rows: Rows, means: np.ndarray, factors: np.ndarray | None) -> None:
         self._frame = np.asarray(rig.frame, np.float32)
         q = (means[rows] - np.asarray(rig.centre_m, np.float32)) @ self._frame
         self.rows, self._rest = rows, _Shape(means[rows], None)
