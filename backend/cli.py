@@ -17,6 +17,7 @@ import argparse
 import faulthandler
 import json
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from .contract.environment import SETUP, python_of_venv
 from .contract.errors import GazeSplatError
 from .contract.inputs import copy_input, copy_splats, kind_of
 from .contract.job import DEVICES, QUALITIES, JobSpec, write_job
+from .contract.process_identity import start_mark
 from .contract.refusals import explain_os_error
 from .contract.versions import extension_version
 from .run import DONE, FAILED, run_job
@@ -79,9 +81,17 @@ def _run_folder(folder: Path) -> int:
     if not folder.is_dir():
         raise GazeSplatError("no-job", f"There is no job folder {folder}.", "Give the folder of a job that GazeSplat has made.")
     try:
+        _sign(folder)
         return run_job(folder.resolve(), log_name=str(folder.resolve() / paths.LOG))
     except OSError as error:  # not even the first event could be written
         raise explain_os_error(error, place_chosen=True) or error from error
+
+
+def _sign(folder: Path) -> None:
+    """Say which process works here, unless whoever started it has: it may have been killed before it could."""
+    if paths.exists(folder / paths.JOB) and not paths.exists(folder / paths.PID):
+        pid = os.getpid()
+        paths.write_json_atomically(folder / paths.PID, {"pid": pid, "started": start_mark(pid) or ""})
 
 
 def _reconstruct(argv: list[str]) -> int:

@@ -18,7 +18,6 @@ from .contract import environment, paths, result
 from .contract.errors import GazeSplatError
 from .contract.events import Writer
 from .contract.job import read_job
-from .contract.process_identity import start_mark
 from .contract.refusals import explain_os_error
 from .contract.versions import MANIFEST, PROTOCOL, extension_version
 
@@ -63,7 +62,6 @@ def _attempt(folder: Path, writer: Writer, log_name: str, work: Path | None, ins
         with _interruptible():
             writer.emit("hello", protocol=PROTOCOL, gazesplat=extension_version(), python=platform.python_version(),
                         platform=platform.platform(), pid=os.getpid())
-            _sign(folder)
             spec = read_job(folder)
             context = JobContext(folder, spec, writer, work=work)
             run = _stages_of(spec.kind)
@@ -83,13 +81,6 @@ def _attempt(folder: Path, writer: Writer, log_name: str, work: Path | None, ins
         return "failed", _explain(error, log_name).as_dict()
     return "done", {"result": paths.RESULT, "seconds": round(time.monotonic() - started, 3),
                     "stage_seconds": context.stage_seconds}
-
-
-def _sign(folder: Path) -> None:
-    """Say which process works here, unless whoever started it has: it may have been killed before it could."""
-    if not paths.exists(folder / paths.PID):
-        pid = os.getpid()
-        paths.write_json_atomically(folder / paths.PID, {"pid": pid, "started": start_mark(pid) or ""})
 
 
 def _installed() -> tuple | None:

@@ -70,7 +70,7 @@ def check_refusal(folder: Path, code: str) -> None:
     assert (last["type"], last["code"]) == ("failed", code)
     assert last["message"].endswith(".") and last["hint"].endswith(".") and "\n" not in last["message"] + last["hint"]
     assert len(last["message"]) < 200 and "Traceback" not in last["message"]
-    assert {path.name for path in folder.iterdir()} <= {paths.JOB, paths.INPUT, paths.EVENTS, paths.LOG}
+    assert {path.name for path in folder.iterdir()} <= {paths.JOB, paths.INPUT, paths.EVENTS, paths.LOG, paths.PID}
 
 
 def _text(path: Path) -> Path:
