@@ -6,6 +6,7 @@
     python -I backend reconstruct INPUT --out FOLDER  make a portrait without Blender
     python -I backend set-up --folder FOLDER          make or mend the backend's own environment; any Python 3.11 or 3.13 can
     python -I backend refit PLY [--out FILE]          fit a splat file's colours for renderers that blend linear light
+    python -I backend graft PLY --photo PICTURE --camera JSON --out FOLDER   give a splat head from elsewhere living eyes
     python -I backend batch-job FOLDER --out FOLDER   write a farm's job that makes a portrait of every photo and clip of a folder
     python -I backend bench NAME [ARGUMENT ...]       run a benchmark
     python -I backend motion-report FOLDER PAGE       draw what portrait.check_motion() has measured
@@ -56,6 +57,8 @@ def main(argv: list[str]) -> int:
             return _set_up(argv[1:])
         if argv[:1] == ["refit"]:
             return _refit(argv[1:])
+        if argv[:1] == ["graft"]:
+            return _graft(argv[1:])
         if argv[:1] == ["batch-job"]:
             from .batch_job import main as batch_job
             return batch_job(argv[1:])
@@ -111,9 +114,7 @@ def _reconstruct(argv: list[str]) -> int:
     parser.add_argument("--option", action="append", default=[], type=_option, metavar="NAME=VALUE",
                         help="what else the stages understand; VALUE is JSON or plain text")
     arguments = parser.parse_args(argv)
-    out = arguments.out.absolute()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise GazeSplatError("output-exists", f"{out} exists and is not empty.", "Choose a new folder.")
+    out = _new_folder(arguments.out)
     flags = {name: getattr(arguments, name) for name in ("num_frames", "height", "num_iters") if getattr(arguments, name) is not None}
     with _temporary_job(out.parent) as job:
         write_job(job, JobSpec(id=job.name, kind=kind_of(arguments.input), input=copy_input(arguments.input, job),
@@ -121,10 +122,7 @@ def _reconstruct(argv: list[str]) -> int:
                                options=flags | dict(arguments.option), versions={"gazesplat": extension_version()}))
         code = run_job(job, log_name="the text above", echo=_print_event, work=arguments.work and arguments.work.absolute())
         if code == DONE:
-            if out.exists():
-                out.rmdir()
-            (job / paths.RESULT).rename(out)
-            _say(str(out), sys.stdout)
+            _keep(job, out)
         return code
 
 
@@ -175,6 +173,46 @@ def _refit(argv: list[str]) -> int:
                 made.replace(out)
             _say(str(out), sys.stdout)
         return code
+
+
+def _graft(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="backend graft", description=(
+        "Give a splat head from anywhere living eyes, built from one picture of it whose camera is known."))
+    parser.add_argument("splats", type=Path, help="a PLY or SPZ of a head in any units and axes")
+    parser.add_argument("--photo", type=Path, required=True, help="a picture of it from the front, with open eyes")
+    parser.add_argument("--camera", type=Path, required=True, metavar="JSON",
+                        help="the picture's camera: {\"focal_px\": ..., \"centre_px\": [x, y], \"w2c\": 4 x 4 rows}, OpenCV axes")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--option", action="append", default=[], type=_option, metavar="NAME=VALUE")
+    arguments = parser.parse_args(argv)
+    out = _new_folder(arguments.out)
+    try:
+        camera = json.loads(arguments.camera.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise GazeSplatError("bad-camera", f"{arguments.camera} is no camera: {error}.", "Give a JSON file; see --help.") from error
+    with _temporary_job(out.parent) as job:
+        options = {"photo": copy_input(arguments.photo, job), "camera": camera, **dict(arguments.option)}
+        write_job(job, JobSpec(id=job.name, kind=result.GRAFT, input=copy_input(arguments.splats, job), options=options,
+                               versions={"gazesplat": extension_version()}))
+        code = run_job(job, log_name="the text above", echo=_print_event)
+        if code == DONE:
+            _keep(job, out)
+        return code
+
+
+def _new_folder(given: Path) -> Path:
+    out = given.absolute()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise GazeSplatError("output-exists", f"{out} exists and is not empty.", "Choose a new folder.")
+    return out
+
+
+def _keep(job: Path, out: Path) -> None:
+    """Put a finished job's result where it was asked for, and say so."""
+    if out.exists():
+        out.rmdir()
+    (job / paths.RESULT).rename(out)
+    _say(str(out), sys.stdout)
 
 
 @contextmanager

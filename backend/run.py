@@ -25,8 +25,8 @@ DONE, FAILED, CANCELLED = 0, 1, 2
 
 # A kind of job is a module with run(context: JobContext) -> None.
 _MODULE_BY_KIND = {"selfie": ".stages.selfie", "video": ".stages.video", result.REFIT: ".stages.refit",
-                   result.CAPTURE: ".stages.capture", result.EYES: ".stages.eyes", environment.SETUP: ".setup.stage",
-                   "dummy": ".dummy"}
+                   result.CAPTURE: ".stages.capture", result.EYES: ".stages.eyes", result.GRAFT: ".stages.graft",
+                   environment.SETUP: ".setup.stage", "dummy": ".dummy"}
 
 _log = logging.getLogger(__name__)
 

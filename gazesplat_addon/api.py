@@ -17,6 +17,7 @@ from ..backend.contract import consent as _consent
 from ..backend.contract.errors import GazeSplatError
 from ..backend.contract.inputs import PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from ..backend.contract.job import QUALITIES
+from ..backend.contract.result import GRAFT as _GRAFT
 from . import backend_setup, backend_status, known_jobs, live_jobs, reconstruction
 from .backend_setup import BackendSetup
 from .export import Exported
@@ -33,8 +34,8 @@ from .scene import splat_plate as _plates
 from .scene import store
 
 __all__ = ["GAZE_STATE_ITEMS", "PHOTO_SUFFIXES", "QUALITY_ITEMS", "VIDEO_SUFFIXES", "BackendSetup", "Exported", "LiveFollow", "Portrait",
-           "Reconstruction", "check_farm", "load", "load_sample", "motion_preset_items", "portraits", "reconstruct", "remove_backend",
-           "remove_splat_plate", "setup_backend", "splat_plate", "write_farm_job"]
+           "Reconstruction", "add_eyes", "check_farm", "load", "load_sample", "motion_preset_items", "portraits", "reconstruct",
+           "remove_backend", "remove_splat_plate", "setup_backend", "splat_plate", "write_farm_job"]
 
 
 _SAMPLE = Path(__file__).with_name("sample")
@@ -75,6 +76,35 @@ def reconstruct(photo: str | Path, *, wait: bool = True, name: str | None = None
     options = {key: value for key, value in given.items() if value is not None}
     job = reconstruction.start(Path(bpy.path.abspath(str(photo))), quality=quality, device=device, seed=seed, options=options,
                                queue=queue and not wait)
+    if not wait:
+        return job
+    job.wait_and_tell()
+    return job.result(name=name, scene=scene)
+
+
+def add_eyes(splats: str | Path, *, photo: str | Path, focal_px: float, world_to_camera: Iterable[Iterable[float]],
+             centre_px: tuple[float, float] | None = None, landmarks_px: Iterable[Iterable[float]] | None = None,
+             eye_ruler: dict[str, float] | None = None, wait: bool = True, name: str | None = None,
+             scene: bpy.types.Scene | None = None) -> Portrait | Reconstruction:
+    """Give a splat head from anywhere living eyes, in a process beside Blender: a portrait with a rig, of the size that irises say.
+
+    splats     a PLY or SPZ of a head in any units and axes
+    photo      a picture of it from the front with open eyes, for instance a frame that it was trained on, or a rendering
+    focal_px, centre_px, world_to_camera
+               the picture's camera: focal length and centre (default: the middle) in pixels, and the rigid 4 x 4 matrix from the
+               splats' world to an OpenCV camera (x right, y down, z forward)
+    landmarks_px
+               478 points of MediaPipe's face mesh, where you have them: x, y, z in pixels of the picture
+    eye_ruler, wait, name, scene
+               as for ``reconstruct``
+
+    Raises GazeSplatError: ``bad-camera``, ``camera-misses-head``, ``no-backend``, ``no-file``, ``no-face``, ...
+    """
+    view, matrix = Path(bpy.path.abspath(str(photo))), [[float(v) for v in row] for row in world_to_camera]
+    given = {"camera": {"focal_px": float(focal_px), "centre_px": centre_px and [float(v) for v in centre_px], "w2c": matrix},
+             "landmarks_px": None if landmarks_px is None else [[float(v) for v in row] for row in landmarks_px], "eye_ruler": eye_ruler}
+    job = reconstruction.start(Path(bpy.path.abspath(str(splats))), kind=_GRAFT, quality="standard", seed=0, view=view,
+                               options={key: value for key, value in given.items() if value is not None})
     if not wait:
         return job
     job.wait_and_tell()

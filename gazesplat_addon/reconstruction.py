@@ -223,8 +223,10 @@ class Newsreader:
 
 
 def start(photo: Path, *, kind: str | None = None, quality: str, device: str = "auto", seed: int, options: dict,
-          queue: bool = False) -> Reconstruction:
+          queue: bool = False, view: Path | None = None) -> Reconstruction:
     """Start the backend on a copy of a photo or video and return at once; ``kind`` None goes by the file.
+
+    ``view`` is the picture that a job of the kind "graft" takes beside its splats.
 
     With ``queue`` the job is only made: whoever watches it starts it when its turn has come.
 
@@ -232,7 +234,7 @@ def start(photo: Path, *, kind: str | None = None, quality: str, device: str = "
     """
     python = environment.find_backend_python(preferences.backend_places())
     folder = create_job(preferences.jobs_folder(), kind or kind_of(photo), photo, quality=quality, device=device, seed=seed,
-                        options=options, versions={"blender": bpy.app.version_string})
+                        options=options, versions={"blender": bpy.app.version_string}, photo=view)
     reconstruction = Reconstruction(Job(folder))
     if not queue:
         reconstruction.start(python)

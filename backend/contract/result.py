@@ -23,6 +23,7 @@ READINGS = "readings.npz"          # what an actor's face did in every frame, se
 CAPTURE = "capture"                # the kind of job that reads a performance:
 CAPTURE_FILES = (READINGS, METRICS)
 EYES = "eyes"                      # the kind of job that builds a portrait again with its eyes corrected
+GRAFT = "graft"                    # the kind of job that gives a splat head from elsewhere living eyes
 _FILES_OF = {REFIT: REFIT_FILES, CAPTURE: CAPTURE_FILES, environment.SETUP: (environment.SETUP_REPORT,)}
 
 

@@ -26,7 +26,9 @@ def estimate_rest_gaze(scan: FaceScan) -> tuple[float, float] | None:
     """
     x, y, z = scan.to_portrait(np.zeros(3))         # the lens, seen from between the eyes
     lens_yaw, lens_pitch = np.degrees(np.arctan2(x, -y)), np.degrees(np.arctan2(z, np.hypot(x, y)))
-    yaw = 0.5 * (_yaw_from_scores(scan.blendshapes) + _yaw_from_irises(scan, lens_yaw))
+    yaw = _yaw_from_irises(scan, lens_yaw)
+    if scan.blendshapes:        # landmarks from elsewhere come without
+        yaw = 0.5 * (yaw + _yaw_from_scores(scan.blendshapes))
     if abs(yaw - lens_yaw) < AVERTED_DEG:
         return None
     return float(yaw), float(lens_pitch)

@@ -60,16 +60,16 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
         face_checks.check_upright(face)
         face_checks.check_eyes_open(face, context.warn)
         wander = hints.measure_wander(reader, photo.pixels, face)
-    image, landmarks, lens, crop = _crop(photo, face.points_px, _camera(photo, face.points_px, options))
+    image, landmarks, lens, crop = cut_out(photo, face.points_px, _camera(photo, face.points_px, options))
     context.progress(0.3, "Finding the lids and irises")
     eyes = find_eyes(image, landmarks)
-    scan = _placed(image, landmarks, face.blendshapes, lens, crop, eyes, ruler, options)
+    scan = placed_scan(image, landmarks, face.blendshapes, lens, crop, eyes, ruler, options)
     averted = options.get("rest_gaze_deg") or estimate_rest_gaze(scan)
     if averted:
         eyes = round_irises(scan, averted)
     if options.get("eyes"):
         eyes, _ = corrected_eyes(eyes, marks_in_crop(options["eyes"], eyes, crop))
-    scan = _placed(image, landmarks, face.blendshapes, lens, crop, eyes, ruler, options)
+    scan = placed_scan(image, landmarks, face.blendshapes, lens, crop, eyes, ruler, options)
     iris_px = float(np.mean([eye.radius_px for eye in eyes.values()]))
     yaw, pitch, roll = placing.head_angles_deg(scan.portrait_to_camera[:3, :3])
     LOG.info("head yaw %.1f, pitch %.1f, roll %.1f deg; iris radius %.1f px; focal %.0f px", yaw, pitch, roll, iris_px, lens.focal)
@@ -84,8 +84,8 @@ def scan_photo(path: Path, options: dict, context: JobContext) -> FaceScan:
     return scan
 
 
-def _placed(image: np.ndarray, landmarks: np.ndarray, blendshapes: dict[str, float], lens: placing.Intrinsics, crop: Crop,
-            eyes: dict[str, EyeContour], ruler: EyeRuler, options: dict) -> FaceScan:
+def placed_scan(image: np.ndarray, landmarks: np.ndarray, blendshapes: dict[str, float], lens: placing.Intrinsics, crop: Crop,
+                eyes: dict[str, EyeContour], ruler: EyeRuler, options: dict) -> FaceScan:
     """Return the scan, still without mask and depth, with the head where the size of these irises puts it."""
     iris_px = float(np.mean([eye.radius_px for eye in eyes.values()]))
     if "iris_diameter_m" not in (options.get("eye_ruler") or {}):
@@ -143,7 +143,7 @@ def eye_ruler(options: dict) -> EyeRuler:
     return EyeRuler(**given)
 
 
-def _crop(photo: Photo, landmarks: np.ndarray, lens: placing.Intrinsics) -> tuple[np.ndarray, np.ndarray, placing.Intrinsics, Crop]:
+def cut_out(photo: Photo, landmarks: np.ndarray, lens: placing.Intrinsics) -> tuple[np.ndarray, np.ndarray, placing.Intrinsics, Crop]:
     """Cut the head out and bring it to a working size; landmarks and intrinsics follow."""
     pixels = photo.pixels
     box = landmarks[:468, :2]

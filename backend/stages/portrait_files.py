@@ -30,7 +30,7 @@ FINEST_LIKENESS_PX = 2800
 PREVIEW_SIDE_PX = 480
 PREVIEW_YAWS_DEG = (-25.0, 0.0, 25.0)
 GREY = 0.5
-LINEAR_SHARES = {"selfie": 0.4, "video": 0.06, result.EYES: 0.2}      # of the job's time
+LINEAR_SHARES = {"selfie": 0.4, "video": 0.06, result.EYES: 0.2, result.GRAFT: 0.3}      # of the job's time
 
 # Writes a splat file's linear refit into a folder and returns figures about it.
 Refit = Callable[[Path, Path, JobContext], dict]

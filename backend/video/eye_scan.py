@@ -76,11 +76,12 @@ def _best_frame(clip: Clip) -> int:
 
 def _depth(head: Splats, camera: Camera) -> np.ndarray:
     """Return the head's planar depth (H, W) float32 in metres, NaN where there is no head."""
-    frame = render(_posed(head, camera), camera, RenderSettings(), depth=True)
+    frame = render(as_seen(head, camera), camera, RenderSettings(), depth=True)
     return np.where(frame.alpha > SEEN_ALPHA, frame.depth, np.nan).astype(np.float32)
 
 
-def _posed(splats: Splats, camera: Camera) -> SimpleNamespace:
+def as_seen(splats: Splats, camera: Camera) -> SimpleNamespace:
+    """Return splats without a rig as a rasteriser draws them from a camera."""
     return SimpleNamespace(means=splats.means, factors=splats.linear_factors(), opacities=splats.opacities,
                            colours=harmonics.colours(splats, splats.means, camera.position), groups=np.zeros(len(splats), np.uint8))
 

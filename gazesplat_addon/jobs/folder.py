@@ -18,19 +18,22 @@ _TRIES = 8
 
 
 def create_job(jobs_folder: Path, kind: str, source: Path | None = None, *, quality: str = "standard",
-               device: str = "auto", seed: int = 0, options: dict | None = None, versions: dict | None = None) -> Path:
+               device: str = "auto", seed: int = 0, options: dict | None = None, versions: dict | None = None,
+               photo: Path | None = None) -> Path:
     """Make a job folder inside ``jobs_folder`` and return it; the job is not started.
 
     ``source`` is the artist's file, which is copied and never touched. ``versions`` adds to the
-    extension's own version. Raises GazeSplatError when the input cannot be read or the folder cannot
-    be written; nothing is left behind then.
+    extension's own version; ``photo`` is copied too, and becomes the option of that name. Raises
+    GazeSplatError when the input cannot be read or the folder cannot be written; nothing is left
+    behind then.
     """
     folder = _make_folder(Path(jobs_folder), kind)
     try:
         copy = {REFIT: copy_splats, EYES: copy_portrait}.get(kind, copy_input)
         relative = copy(Path(source), folder) if source is not None else ""
         spec = JobSpec(id=folder.name, kind=kind, input=relative, quality=quality, device=device, seed=seed,
-                       options=options or {}, versions={"gazesplat": extension_version(), **(versions or {})})
+                       options=(options or {}) | ({"photo": copy_input(photo, folder)} if photo is not None else {}),
+                       versions={"gazesplat": extension_version(), **(versions or {})})
         write_job(folder, spec)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)

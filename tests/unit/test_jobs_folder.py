@@ -12,6 +12,7 @@ import pytest
 from gazesplat.backend.contract import paths, result
 from gazesplat.backend.contract.environment import python_of_venv
 from gazesplat.backend.contract.errors import GazeSplatError
+from gazesplat.backend.contract.job import read_job
 from gazesplat.gazesplat_addon.jobs import environment, registry, state
 from gazesplat.gazesplat_addon.jobs.folder import create_job
 from gazesplat.gazesplat_addon.jobs.state import Job
@@ -118,3 +119,16 @@ def test_doctor_that_is_no_python(tmp_path):
     with pytest.raises(GazeSplatError) as refusal:
         environment.run_doctor(tmp_path / "none")
     assert refusal.value.code == "no-backend"
+
+
+def test_a_job_takes_a_picture_beside_its_input(tmp_path):
+    head, view = tmp_path / "head.ply", tmp_path / "view.png"
+    head.write_bytes(b"splats")
+    view.write_bytes(b"pixels")
+    folder = create_job(tmp_path / "jobs", "graft", head, photo=view, options={"camera": {"focal_px": 1.0}})
+    spec = read_job(folder)
+    assert (folder / spec.input).read_bytes() == b"splats"
+    assert (folder / spec.options["photo"]).read_bytes() == b"pixels"
+    assert spec.options["camera"] == {"focal_px": 1.0}
+    with pytest.raises(GazeSplatError):
+        create_job(tmp_path / "jobs", "graft", head, photo=tmp_path / "none.png")
