@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import bpy
 
+# All that can be done with a portrait: Blender's search (F3) looks in menus, not in panels.
+_OBJECT_GROUPS = (
+    ("look_through_photo", "hide_enclosing", "look_at_camera", "look_at_object", "look_at_nothing", "live_follow", "correct_eyes"),
+    ("animate", "capture_gaze", "add_saccades", "add_blinks", "add_head_drift", "check_motion", "mark_events", "clear_generated"),
+    ("set_up_render", "refit_linear", "set_up_splat_plate", "check_farm", "write_farm_job"),
+    ("edit_consent", "mark_as_asset", "export_portrait", "delete_portrait"))
+
 
 class GAZESPLAT_MT_add(bpy.types.Menu):
     """Add > GazeSplat Portrait."""
@@ -28,10 +35,7 @@ class GAZESPLAT_MT_object(bpy.types.Menu):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
-        groups = (("look_through_photo", "look_at_camera", "look_at_object", "look_at_nothing"),
-                  ("animate", "add_saccades", "add_blinks", "add_head_drift", "clear_generated"),
-                  ("set_up_render", "edit_consent", "mark_as_asset", "export_portrait", "delete_portrait"))
-        for number, names in enumerate(groups):
+        for number, names in enumerate(_OBJECT_GROUPS):
             if number:
                 layout.separator()
             for name in names:

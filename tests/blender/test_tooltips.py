@@ -55,6 +55,16 @@ def test_every_operator_is_found_by_its_words_and_copied_as_a_call(gs, room):
     assert all(len(names) == 1 for names in labels.values()), "two operators of one name in the search (F3)"
 
 
+def test_the_search_finds_all_that_can_be_done_with_a_portrait(gs, room):
+    """F3 looks in menus. Left out: what is about one layer, or goes on with something that was begun."""
+    begun = {"leave_eyes", "rebuild_eyes", "remove_splat_plate", "upgrade_portrait"}
+    verb = room("operators.base").PortraitVerb
+    names = [one.bl_idname.partition(".")[2] for one in room("operators").CLASSES if issubclass(one, verb)]
+    wanted = {name for name in names if "layer" not in operators()[name].properties}
+    listed = {name for group in room("panels.menus")._OBJECT_GROUPS for name in group}
+    assert wanted - begun <= listed
+
+
 def test_what_panels_say_is_translated(clean, gs, room, monkeypatch):
     from tests.blender.test_operators_panels import context_for, drawn
     monkeypatch.setattr(room("panels.base"), "iface_", str.upper)

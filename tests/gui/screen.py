@@ -18,6 +18,7 @@ import bpy
 import numpy as np
 
 PAUSE_S = 0.12
+ATTEMPTS = 3
 LEAST_ROWS = 300
 
 
@@ -145,13 +146,15 @@ def under_mouse() -> str:
     return bpy.context.window_manager.clipboard
 
 
-def press(call: str, share_x: float = 0.5, step_px: int = 16) -> Iterator[float]:
+def press(call: str, share_x: float = 0.5, step_px: int = 13) -> Iterator[float]:
     """Find the sidebar's button with this Python call by moving down the sidebar, and click it."""
-    side = region()
-    x = side.x + int(share_x * side.width)
-    for y in range(side.y + side.height - 12, side.y, -step_px):
-        yield from move(x, y)
-        if call in under_mouse():
-            yield from click(x, y)
-            return
+    for _ in range(ATTEMPTS):    # on a busy machine the sidebar may still show what was before
+        redraw()
+        side = region()
+        x = side.x + int(share_x * side.width)
+        for y in range(side.y + side.height - 12, side.y, -step_px):
+            yield from move(x, y)
+            if call in under_mouse():
+                yield from click(x, y)
+                return
     raise LookupError(f"no button of the sidebar calls {call}")
