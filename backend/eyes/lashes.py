@@ -22,7 +22,7 @@ SPACING_MIN_PX = 0.5
 SPACING_MOST_IRIS_RADII = 0.085
 WIDTH_IRIS_RADII = 0.011        # standard deviation: 0.065 mm, a hair of 0.15 mm at its root
 WIDTH_MIN_PX = 0.24             # as sharp as the photo's own: thinner ones would also darken from afar by a viewer's low-pass
-WIDTH_MOST_IRIS_RADII = 0.022   # but no clubs where the photo is small
+WIDTH_MOST_IRIS_RADII = 0.028   # but no clubs where the photo is small
 TIP_WIDTH_SHARE = 0.45
 LINKS = 9                       # Gaussians of one hair
 OVERLAP = 0.62                  # standard deviation along the hair per link: neighbours add up evenly
@@ -36,6 +36,7 @@ KINSHIP_HAIRS = 1.5             # neighbours lean alike: each following its own 
 UNRULY_DEG, UNRULY_LENGTH = 7.0, 0.22
 EVEN_IRIS_RADII = 0.12          # over which hairs are as dark together as the photo: thin ones opaque, crowded ones less so
 HAIR_SHARE = 0.6                # of this darkness that hairs take; the rest is the blur of hairs too thin for the photo, and their shadows
+SHARP_FROM_RADIUS_PX = (3.0, 9.0)
 LINE_WIDTH_IRIS_RADII = 0.035   # of the line of roots, standard deviation
 LINE_HEIGHT_IRIS_RADII = 0.02
 LINE_LINK_IRIS_RADII = 0.06
@@ -88,7 +89,7 @@ def grow_lashes(line: LashLine, lids: LidContour, r: float) -> tuple[Strokes, np
     """
     roots = _root_line(line, lids, r)
     rest = _optical(line.dark) - _optical(cover(line, lids, roots))
-    hairs = _hairs(line, lids, HAIR_SHARE * np.maximum(np.minimum(rest, _optical(line.matte)), 0.0), r)
+    hairs = _hairs(line, lids, _share(r) * np.maximum(np.minimum(rest, _optical(line.matte)), 0.0), r)
     strokes = Strokes(*(np.concatenate(pair) for pair in zip(vars(roots).values(), vars(hairs).values(), strict=True)))
     return strokes, cover(line, lids, strokes)
 
@@ -148,6 +149,11 @@ def _roots(lids: LidContour, r: float) -> tuple[np.ndarray, np.ndarray]:
     count = max(8, int(walked[-1] / _between(SPACING_IRIS_RADII * r, SPACING_MIN_PX, SPACING_MOST_IRIS_RADII * r)))
     roots = np.interp((np.arange(count) + 0.5 + 0.7 * _chance(count, 0.6180339887)) / count * walked[-1], walked, x)
     return roots, roots / lids.width_px
+
+
+def _share(r: float) -> float:
+    """Return the share of the darkness that hairs take: in a small photo, blurred as it is, distinct ones would stick out."""
+    return HAIR_SHARE * (0.5 + 0.5 * float(smoothstep(*SHARP_FROM_RADIUS_PX, r)))
 
 
 def _between(least: float, wanted: float, most: float) -> float:

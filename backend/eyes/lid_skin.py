@@ -57,6 +57,8 @@ def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.
     # What the lid draws out lies above the opening.
     moves = (1.0 - smoothstep(0.6 * reach_px, reach_px, t_px))[:, None] * smoothstep(-0.9 * r, 0.1 * r, x_px)
     moves *= smoothstep(-1.3 * r, -0.3 * r, width_px - x_px)
+    # Beside the outer corner skin stays as it is where it meets the lower lid's, or a line would part them.
+    moves = moves * (1.0 - smoothstep(0.0, 0.3 * r, x_px - width_px) * (1.0 - smoothstep(0.05 * r, 0.35 * r, t_px))[:, None])
     lash_colour = _lash_colour(colours, x_px, t_px, width_px, r)
 
     light = colours.mean(-1)
@@ -68,7 +70,7 @@ def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.
     skin_share = smoothstep(-0.05 * r, 0.15 * r, over)
     plain = smoothstep(0.75, 0.95, light / np.maximum(held, 0.02))
     tone = _fill(colours / np.maximum(light, 0.02)[..., None], skin_share * plain, r / step)
-    detail = np.clip(colours - _blur(colours, 0.15 * r / step), -MOST_DETAIL, MOST_DETAIL) * skin_share[..., None]
+    detail = np.clip(colours - _blur(colours, 0.15 * r / step), -MOST_DETAIL, MOST_DETAIL) * smoothstep(0.0, 0.4 * r, over)[..., None]
     clean = lit[..., None] * tone + detail
     # Strands that stick out are filled with the tone of the skin beside them, which is paler than a strand made bright.
     strand = smoothstep(1.02, 1.2, bright / np.maximum(light, 0.02)) * along * (1.0 - smoothstep(0.4 * r, 0.7 * r, over))
@@ -149,7 +151,9 @@ def _lash_height(bright: np.ndarray, t_px: np.ndarray, step: float, r: float) ->
 def _lit_when_shut(held: np.ndarray, below: np.ndarray, t_px: np.ndarray, reach_px: float, step: float, r: float) -> np.ndarray:
     """Return the brightness (rows, columns) of the shut lid: without folds, and nearly as bright as the skin around it."""
     size = 2 * int(0.5 * FOLD_IRIS_RADII * r / step) + 1
-    even = _blur(np.maximum(grey_closing(held, (size, 1), mode="nearest"), held), 0.2 * r / step)
+    even = np.maximum(grey_closing(held, (size, 1), mode="nearest"), held).astype(np.float32)
+    # Far along the lid, or every gap between lashes would be drawn out to a streak.
+    even = cv2.GaussianBlur(even, (0, 0), sigmaX=max(0.5 * r / step, 0.3), sigmaY=max(0.2 * r / step, 0.3), borderType=cv2.BORDER_REPLICATE)
     top = _blur(even[np.searchsorted(t_px, min(reach_px, t_px[-1])) - 1][None], 0.4 * r / step)
     bottom = _blur(np.percentile(below[: max(1, int(r / step))], 60, axis=0)[None], 0.8 * r / step)
     share = np.clip(t_px / reach_px, 0.0, 1.0)[:, None]

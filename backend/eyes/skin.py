@@ -32,7 +32,7 @@ MARGIN_SKIP_IRIS_RADII = 0.1  # the pixel astride the margin is neither skin nor
 FILM_MIN_ALPHA = 0.04
 RIM_SLOPE = 2.0               # depth per distance from the rim of the lids' sphere, where skin falls back to the face
 SHUT_STEP_SHARE = 0.7         # rows of a shut lid stand up to this much wider apart than its columns
-VEIL_CONTRAST = 0.25           # brightness by which a veil's colour may differ from what it hides
+SHADE_CONTRAST, VEIL_CONTRAST = 0.5, 0.25     # brightness by which a film's colour may differ from what it hides
 SHADE_EVEN_IRIS_RADII = 0.2
 VEIL_FROM_COVER = 0.05        # of lashes, evened out: elsewhere nothing needs a veil
 BEHIND_M = 0.0004             # less than a lid is thick
@@ -121,28 +121,31 @@ def build_lids(scan: FaceScan, contour: EyeContour, rig: EyeRig, side: str) -> l
 def _dark_layers(scan, contour, rig, grid, colours, skin: LidSkin, side) -> list[Layer]:
     """Return what lies over the upper lid's skin: lashes as strokes, and two films that make up the difference to the photo.
 
-    Shade lies behind the strokes and darkens. Where they are darker than the photo, or of another hue, a veil before them holds
+    Shade lies behind the strokes. Where they are darker than the photo, or of another hue, a veil before them holds
     the photo itself. Both fade as the lid comes down, and leave skin and lashes.
     """
     r, code = contour.radius_px, parts.code(side, parts.UPPER_SHADE)
     line = LashLine(skin.lash_alpha, skin.dark_alpha, grid.x_px, grid.t_px, skin.lash_height)
     strokes, covered = grow_lashes(line, contour.lids, r)
     # Evened out, or each hair would leave a bright streak where it was.
-    even = cv2.GaussianBlur(np.minimum(covered, 0.97), (0, 0), SHADE_EVEN_IRIS_RADII * r / grid.step_px, borderType=cv2.BORDER_REPLICATE)
-    shade = np.clip(1.0 - (1.0 - skin.dark_alpha) / (1.0 - even), 0.0, 1.0)
-    dark = 1.0 - (1.0 - covered) * (1.0 - shade)
-    veil_colour, veil = _veil(colours, skin.clean + (skin.lash_colour - skin.clean) * dark[..., None])
-    veil = veil * lids.smoothstep(0.0, VEIL_FROM_COVER, even)
+    even = cv2.GaussianBlur(np.minimum(covered, 0.9), (0, 0), SHADE_EVEN_IRIS_RADII * r / grid.step_px,
+                            borderType=cv2.BORDER_REPLICATE)[..., None]
+    behind = np.clip((colours - even * skin.lash_colour) / (1.0 - even), 0.0, 1.0)
+    shade_colour, shade = _film_between(skin.clean, behind, SHADE_CONTRAST)
+    drawn = skin.clean + (shade_colour - skin.clean) * shade[..., None]
+    drawn = drawn + (skin.lash_colour - drawn) * covered[..., None]
+    veil_colour, veil = _film_between(drawn, colours, VEIL_CONTRAST)
+    veil = veil * lids.smoothstep(0.0, VEIL_FROM_COVER, even[..., 0])
     hairs = _stroke_layer(scan, contour, rig, strokes, skin.lash_colour, parts.code(side, parts.UPPER_LASH))
-    films = (_film_layer(scan, contour, rig, grid, shade, np.broadcast_to(skin.lash_colour, colours.shape), code, before_lashes=False),
+    films = (_film_layer(scan, contour, rig, grid, shade, shade_colour, code, before_lashes=False),
              _film_layer(scan, contour, rig, grid, veil, veil_colour, code, before_lashes=True))
     return [layer for layer in (hairs, *films) if layer]
 
 
-def _veil(photo: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the colours (rows, columns, 3) and alpha of the thinnest film that turns what is drawn into the photo."""
+def _film_between(drawn: np.ndarray, photo: np.ndarray, contrast: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return colours (rows, columns, 3) and alpha of a film that turns what is drawn into the photo, differing by ``contrast`` at most."""
     off = photo - drawn
-    alpha = np.clip(np.abs(off).max(-1) / VEIL_CONTRAST, 0.0, 0.9)
+    alpha = np.clip(np.abs(off).max(-1) / contrast, 0.0, 0.9)
     return np.clip(drawn + off / np.maximum(alpha, 1e-3)[..., None], 0.0, 1.0), alpha
 
 

@@ -28,7 +28,7 @@ DAMPING = 0.15              # of the median weight: splats that hardly show lear
 MOST_BESIDE = 0.05
 BESIDE_IRIS_RADII = 0.08
 # Skin under lashes was restored, not seen: it may hardly change, or it would glow when the lid comes down.
-_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.02, parts.UPPER_LASH: 0.12, parts.UPPER_SHADE: 0.25}
+_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.008, parts.UPPER_LASH: 0.12, parts.UPPER_SHADE: 0.25}
 
 
 def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: PortraitRig, report: Callable[[float, str], None]) -> Splats:

@@ -14,12 +14,13 @@ import pytest
 from plyfile import PlyData
 
 from gazesplat.backend.contract import result
+from gazesplat.backend.eyes.geometry import from_eye
 from gazesplat.backend.model.lift import BUDGET, lift_head
 from gazesplat.backend.model.scan import FaceScan
 from gazesplat.backend.model.scan_photo import scan_photo
 from gazesplat.backend.render import Camera, RenderSettings, render
 from gazesplat.backend.render.likeness import psnr, ssim_map
-from gazesplat.gazesplat_addon.rig import parts
+from gazesplat.gazesplat_addon.rig import lids, parts
 from gazesplat.gazesplat_addon.rig.pose import Pose, pose_splats
 from gazesplat.gazesplat_addon.rig.sidecar import PortraitRig, load_sidecar
 from gazesplat.gazesplat_addon.splat.arrays import Splats
@@ -203,6 +204,27 @@ def test_lashes_take_no_colour_from_what_lies_under_them(made: Made) -> None:
         assert len(plain) > 100
         assert np.ptp(plain[:, 0] - plain[:, 2]) < 0.01
         assert np.ptp(plain.mean(1)) > 0.05, "they do learn how dark the photo is"
+
+
+def test_the_lash_line_of_a_shut_eye_is_dark_and_unbroken(made: Made) -> None:
+    """From corner to corner something darker than the lid above and the cheek below lies within a millimetre of the shut margin."""
+    posed = pose_splats(made.splats, made.groups, made.rig, Pose.both(blink=1.0))
+    camera = made.camera.scaled(8)
+    light = render(posed, camera, RenderSettings()).rgb.mean(-1)
+    for side, eye in made.rig.eyes.items():
+        x = eye.inner_x_m + np.linspace(0.15, 0.9, 40) * (eye.outer_x_m - eye.inner_x_m)
+        upper = lids.margins(eye, x, 0.0, 0.0, 1.0).upper
+
+        def seen(offset_m: np.ndarray, eye=eye, x=x, upper=upper) -> np.ndarray:
+            y = upper + offset_m[:, None]
+            points = from_eye(eye, np.stack([np.broadcast_to(x, y.shape), y, lids.lid_height(eye, np.broadcast_to(x, y.shape), y)], -1))
+            p = (points @ camera.w2c[:3, :3].T + camera.w2c[:3, 3])
+            column, row = (p[..., k] / p[..., 2] * f + c for k, f, c in ((0, camera.fx, camera.cx), (1, camera.fy, camera.cy)))
+            return light[row.astype(int), column.astype(int)]
+
+        line = seen(np.linspace(-0.001, 0.001, 9)).min(0)
+        around = np.minimum(seen(np.array([0.004])), seen(np.array([-0.006])))[0]
+        assert (line < 0.85 * around).mean() > 0.95, side
 
 
 def test_looks_like_the_photo_from_its_own_camera(made: Made) -> None:
