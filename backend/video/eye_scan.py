@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 
 from ...gazesplat_addon.splat import harmonics
@@ -26,6 +27,7 @@ CORNERS = {"right": (33, 133), "left": (263, 362)}
 MOST_YAW_DEG = 20.0         # the builder was made for faces that look at the lens
 OPEN_ENOUGH = 0.5
 SURFACE_FRONT_M, SURFACE_BEHIND_M = 0.012, 0.022    # splats this near to the eyes' surface are replaced
+RIM_IRIS_RADII = 0.25        # of skin that never moves
 SEEN_ALPHA = 0.5
 MOST_IRIS_DISAGREEMENT_M = 0.006
 LEAST_GLANCE_DEG = 4.0
@@ -142,8 +144,11 @@ def _project(cameras, i: int, points: np.ndarray) -> np.ndarray:
 def replaced_by_eyes(head: Splats, scan: FaceScan, exclude_mask: np.ndarray, depth_m: np.ndarray) -> np.ndarray:
     """Return which splats (N,) bool of the head the built eyes replace.
 
-    exclude_mask (H, W) bool and depth_m (H, W) metres are the builder's: the pixels its eyes cover, and their surface.
+    exclude_mask (H, W) bool and depth_m (H, W) metres are the builder's: the pixels its eyes cover, and their surface. At its rim
+    both stay, or one would see between them from the side.
     """
+    rim = round(RIM_IRIS_RADII * max((eye.radius_px for eye in scan.eyes.values()), default=0.0))
+    exclude_mask = cv2.erode(exclude_mask.astype(np.uint8), np.ones((2 * rim + 1,) * 2, np.uint8)) > 0
     p = scan.to_camera(head.means)
     x, y = (np.floor(v).astype(int) for v in scan.project(head.means).T)
     height, width = exclude_mask.shape
