@@ -19,8 +19,8 @@ from ...gazesplat_addon.splat import harmonics
 from ...gazesplat_addon.splat.arrays import Splats, quaternions_of
 from ..eyes.geometry import to_eye
 from ..model.adam import Adam, step_size
-from ..render import RenderSettings
-from ..render.numba_training import backward, forward
+from ..render import Camera, RenderSettings
+from ..render.numba_training import Tape, backward, forward
 from .eye_mould import LASH_RANGE, Mould, Shape, stiffness
 from .eye_views import EyeView, projected
 
@@ -40,6 +40,7 @@ MOST_CHANGE_BY_SIDE = {parts.UPPER_LASH: 0.3}     # of harmonics, where it is no
 MOST_LOGIT_OF = {parts.UPPER_LASH: 1.5, parts.UPPER_SHADE: 1.5}
 # Sclera this near to a margin (iris radii) must not learn the lid's colour: it comes out from under it when the eye turns.
 CLEAN_IRIS_RADII = (0.1, 0.4)
+MOST_GAIN = 1.5
 BY_VIEW = 1                 # the highest degree of harmonics that is fitted
 
 Report = Callable[[float, str], None]
@@ -51,9 +52,22 @@ class Window:
 
     image: np.ndarray
     weight: np.ndarray
-    camera: object
+    camera: Camera
     samples: int
     beside: PosedSplats
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One eye in a window: rgb (H, W, 3), alpha (H, W, 1), and of its splats (E) what the way back needs."""
+
+    rgb: np.ndarray
+    alpha: np.ndarray
+    tape: Tape
+    means: np.ndarray
+    values: np.ndarray
+    colours: np.ndarray
+    opacities: np.ndarray
 
 
 def fit_eyes(splats: Splats, groups: np.ndarray, rig: PortraitRig, views: list[EyeView], report: Report) -> tuple[Splats, PortraitRig]:
@@ -86,6 +100,7 @@ class EyeFit:
         self._most_change, self._most_logit = self._limits(rest.means[rows])
         self._windows = [window for view in views if (window := self._window(view, splats, rest)) is not None]
         self.glances = np.zeros((len(self._windows), 3), np.float32)
+        self._gains = self._exposures()
 
     def _limits(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return how far colours and harmonics (E, terms, 1) and logits (E,) may go."""
@@ -118,6 +133,15 @@ class EyeFit:
         return Window(part.image, part.mask[..., None] ** 2, camera.scaled(samples), samples,
                       PosedSplats(rest.means[beside], rest.factors[beside], rest.opacities[beside], colours, rest.groups[beside]))
 
+    def _exposures(self) -> np.ndarray:
+        """Return each window's gain (W, 3) about their mean: phones adjust exposure and white balance, and eyes must not learn that."""
+        gains = np.ones((len(self._windows), 3), np.float32)
+        for gain, window, glance in zip(gains, self._windows, self.glances, strict=True):
+            rgb = self._drawn(window, glance).rgb
+            lit = (window.weight * rgb * rgb).sum((0, 1))
+            gain[:] = np.clip((window.weight * rgb * window.image).sum((0, 1)) / np.maximum(lit, 1e-6), 1.0 / MOST_GAIN, MOST_GAIN)
+        return gains / np.exp(np.log(gains).mean(0)) if len(gains) else gains
+
     def run(self, report: Callable[[float], None]) -> None:
         """Take all steps; ``report`` is told the share that is done."""
         shape, random, order = self.shape, np.random.default_rng(0), []
@@ -131,7 +155,7 @@ class EyeFit:
                 report((step + with_colours * SHAPE_STEPS) / (SHAPE_STEPS + COLOUR_STEPS))
                 order = order or list(random.permutation(len(self._windows)))
                 n, size = order.pop(), step_size(step / steps)
-                d_shape, d_change, d_logits = self._gradients(self._windows[n], self.glances[n], random.uniform())
+                d_shape, d_change, d_logits = self._gradients(n, random.uniform())
                 held = stiffness(shape)
                 held.along_ray[:] += self.mould.barrier(shape)
                 for (mover, values, length), name in zip(shape_movers, vars(shape), strict=True):
@@ -148,9 +172,7 @@ class EyeFit:
         np.clip(self.change, -self._most_change, self._most_change, out=self.change)
         np.clip(self.logits, -self._most_logit, self._most_logit, out=self.logits)
 
-    def _gradients(self, window: Window, glance: np.ndarray, background: float) -> tuple[Shape, np.ndarray, np.ndarray]:
-        """Return one view's gradients by the shape, the colours' change (E, terms, 3) and the logits (E,), over a grey background."""
-        n = window.samples
+    def _drawn(self, window: Window, glance: np.ndarray) -> Drawn:
         means, factors = self.mould.shaped(self.shape, glance)
         away = means - window.camera.position.astype(np.float32)
         values = harmonics.basis(away / np.linalg.norm(away, axis=1, keepdims=True), harmonics.COEFFICIENTS.index(self.terms))
@@ -159,14 +181,20 @@ class EyeFit:
         colours = self._colours + np.einsum("nk,nkc->nc", values, self.change)
         opacities = self._faded()
         frame, tape = forward(_joined(window.beside, means, factors, opacities, np.maximum(colours, 0.0)), window.camera, RenderSettings())
-        rgb, alpha = _averaged(frame.rgb, n), _averaged(frame.alpha[..., None], n)
-        error = rgb + (1.0 - alpha) * background - window.image
-        d_rgb = window.weight * error / np.sqrt(1.0 + (error / ROBUST) ** 2)
-        d_rgb, d_alpha = _spread(d_rgb, n), _spread(-background * d_rgb.sum(-1, keepdims=True), n)[..., 0]
-        got, first = backward(tape, d_rgb, d_alpha), len(window.beside)
-        d_shape = self.mould.gradient(self.shape, means, got.means[first:], got.factors[first:])
-        return (d_shape, values[:, :, None] * (got.colours[first:] * (colours > 0.0))[:, None, :],
-                got.opacities[first:] * opacities * (1.0 - opacities))
+        return Drawn(_averaged(frame.rgb, window.samples), _averaged(frame.alpha[..., None], window.samples), tape, means, values, colours,
+                     opacities)
+
+    def _gradients(self, n: int, background: float) -> tuple[Shape, np.ndarray, np.ndarray]:
+        """Return view n's gradients by the shape, the colours' change (E, terms, 3) and the logits (E,), over a grey background."""
+        window, gain = self._windows[n], self._gains[n]
+        drawn = self._drawn(window, self.glances[n])
+        error = gain * drawn.rgb + (1.0 - drawn.alpha) * background - window.image
+        d_shown = window.weight * error / np.sqrt(1.0 + (error / ROBUST) ** 2)
+        d_rgb, d_alpha = (_spread(d, window.samples) for d in (gain * d_shown, -background * d_shown.sum(-1, keepdims=True)))
+        got, first = backward(drawn.tape, d_rgb, d_alpha[..., 0]), len(window.beside)
+        d_shape = self.mould.gradient(self.shape, drawn.means, got.means[first:], got.factors[first:])
+        return (d_shape, drawn.values[:, :, None] * (got.colours[first:] * (drawn.colours > 0.0))[:, None, :],
+                got.opacities[first:] * drawn.opacities * (1.0 - drawn.opacities))
 
     def _faded(self) -> np.ndarray:
         """Return the opacities (E,) with their logits changed."""

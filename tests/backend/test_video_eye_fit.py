@@ -19,6 +19,7 @@ from tests.synthetic import synthetic_portrait
 SIDE = "left"
 GLOBE_BACK_M, CORNER_BACK_M = 0.0010, 0.0020
 DARKER = 0.08
+LONGER = 1.06
 
 
 def quiet(done: float, text: str) -> None:
@@ -50,10 +51,11 @@ def true_shape() -> Shape:
 
 
 def views_of(splats, groups, rig) -> list[EyeView]:
+    """Seven pictures of an arc; the phone exposes them ever longer."""
     found = []
-    for yaw in (-36.0, -24.0, -12.0, 0.0, 12.0, 24.0, 36.0):
+    for n, yaw in enumerate((-36.0, -24.0, -12.0, 0.0, 12.0, 24.0, 36.0)):
         rgb, alpha = drawn(splats, groups, rig, camera_at(yaw))
-        found.append(EyeView(rgb + (1.0 - alpha[..., None]) * np.float32(0.3), alpha, camera_at(yaw)))
+        found.append(EyeView((rgb + (1.0 - alpha[..., None]) * np.float32(0.3)) * np.float32(LONGER ** (n - 3)), alpha, camera_at(yaw)))
     return found
 
 
@@ -96,6 +98,8 @@ def test_lids_learn_colours_and_irises_and_head_keep_theirs(story):
     np.testing.assert_array_equal(story.fitted.means[story.groups == parts.HEAD], story.splats.means[story.groups == parts.HEAD])
     change = story.fitted.colours[story.lid] - story.splats.colours[story.lid]
     assert -1.4 * DARKER < np.median(change) < -0.4 * DARKER
+    by_side = story.fitted.sh_rest[story.lid, 2]        # along x: what exposure would teach them
+    assert np.abs(np.median(by_side)) < 0.02
     assert np.abs(change).max() <= eye_fit.MOST_CHANGE_OF[parts.LOWER_LID] + 1e-6
 
 
