@@ -35,7 +35,7 @@ SHUT_STEP_SHARE = 0.7         # rows of a shut lid stand up to this much wider a
 SHADE_CONTRAST, VEIL_CONTRAST = 0.5, 0.25     # brightness by which a film's colour may differ from what it hides
 SHADE_EVEN_IRIS_RADII = 0.2
 VEIL_FROM_COVER = 0.05        # of lashes, evened out: elsewhere nothing needs a veil
-BEHIND_M = 0.00025            # enough to tell which lid lies before the other; more would let a globe that looks up break through
+BEHIND_M = 0.00025            # which lid lies before the other; more would let a globe that looks up break through
 BEHIND_AT_CORNER_M = 0.0007   # the outer one, over which the upper lid comes down furthest
 GRAIN_FROM_IRIS_RADII = 0.7    # below the lower lashes: skin whose grain a photo shows undisturbed
 
