@@ -258,8 +258,11 @@ def _settle() -> None:
     display.settle()
 
 
-def _make_tables() -> None:
+def _make_tables() -> float | None:
+    if bpy.app.is_job_running("RENDER"):    # no data is made or removed beside a render
+        return RENDER_CHECK_S
     display.make_tables()
+    return None
 
 
 def _viewport_is_rendered() -> bool:

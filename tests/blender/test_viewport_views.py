@@ -157,6 +157,23 @@ def test_exact_colours_are_shown_as_the_decoded_picture_is_written(scene, settin
     assert error.max() < (3.5 if "use_white_balance" in settings else 2.0) * STEP and error.mean() < 0.3 * STEP
 
 
+def test_the_view_before_is_shown_until_the_tables_are_made(scene):
+    start_gpu()
+    from gazesplat.gazesplat_addon.viewport.display import LiveDisplay
+    from gazesplat.gazesplat_addon.viewport.viewing import viewing_of
+
+    live, standard = LiveDisplay(), viewing_of(scene, scene_linear=True)
+    assert live._viewing(scene, True)[0] == standard
+    scene.view_settings.view_transform = "Filmic"
+    filmic = viewing_of(scene, scene_linear=True)
+    assert live._viewing(scene, True)[0] == standard != filmic
+    live.make_tables()
+    viewing, tables = live._viewing(scene, True)
+    assert viewing == filmic and tables[1] is not None
+    scene.view_settings.exposure = 1.0      # needs no new table
+    assert live._viewing(scene, True)[0].exposure == 1.0 and live._viewing(scene, True)[1][1] is tables[1]
+
+
 def test_the_compositors_decoder_counts(scene):
     assert colour.decoding_space(scene) == "sRGB"
     scene.view_settings.view_transform = "AgX"
