@@ -28,6 +28,7 @@ from .viewing import AS_THEY_ARE, STANDARD, Viewing, ViewTables, viewing_of
 SORTED_CHECK_S = 0.01
 # So long after its last frame a viewport render is taken to be over: its operator may linger.
 RENDER_CHECK_S = 1.0
+NO_CUT = np.zeros((4, 4))
 
 _log = logging.getLogger(__name__)
 
@@ -173,7 +174,7 @@ class LiveDisplay:
         viewing, tables = self._viewing(context.scene, seen[0].scene_linear)
         in_front = all(portrait.carrier.show_in_front for portrait in seen)
         composite(one, view, (left, bottom), viewing.steps, tables, depth_test=has_depth and not in_front,
-                  through=_seen_through(space.shading))
+                  through=_seen_through(space.shading), cut=_cutting_planes(context.region_data, view))
         if one.sorter.busy:
             soon(_redraw_when_sorted, SORTED_CHECK_S)
 
@@ -208,10 +209,11 @@ class LiveDisplay:
 
 
 def composite(painted: Painter, view: View, origin: tuple[int, int], steps: tuple[float, ...], tables: tuple, *, depth_test: bool,
-              through: float = 0.0) -> None:
+              through: float = 0.0, cut: np.ndarray = NO_CUT) -> None:
     """Lay what was painted over the framebuffer in use, behind what stands in front of it there; steps and tables as in ``viewing``.
 
-    ``through`` is the share that is seen through what stands in front.
+    ``through`` is the share that is seen through what stands in front; ``cut`` (4, 4) holds planes, a row each, in the view's clip space:
+    nothing is drawn on their negative side.
     """
     shader = shaders.composite_shader()
     writes_depth = gpu.state.depth_mask_get()
@@ -223,6 +225,7 @@ def composite(painted: Painter, view: View, origin: tuple[int, int], steps: tupl
     for name, table in zip(("inverse_tex", "view_tex"), tables, strict=True):
         shader.uniform_sampler(name, table if table is not None else painted.blended)     # whatever: it is not read then
     shader.uniform_float("steps", steps)
+    shader.uniform_float("cut", tuple(cut.T.ravel()))
     # Of the projection only what makes a depth: z and w of a point on the axis.
     p = view.projection
     shader.uniform_float("to_depth", (p[2, 2], p[2, 3], p[3, 2], p[3, 3]))
@@ -234,6 +237,13 @@ def composite(painted: Painter, view: View, origin: tuple[int, int], steps: tupl
     gpu.state.depth_test_set("NONE")
     gpu.state.depth_mask_set(writes_depth)
     gpu.state.blend_set("NONE")
+
+
+def _cutting_planes(region: bpy.types.RegionView3D, view: View) -> np.ndarray:
+    """Return the four sides of the viewport's clipping region (Alt+B) in the view's clip space."""
+    if not region.use_clip_planes:
+        return NO_CUT
+    return np.array(region.clip_planes)[:4] @ np.linalg.inv(view.projection @ view.from_world)
 
 
 def _seen_through(shading: bpy.types.View3DShading) -> float:

@@ -98,6 +98,7 @@ def composite_shader() -> gpu.types.GPUShader:
     info.sampler(3, "FLOAT_2D", "view_tex")
     for name, value in _VIEW_DEFINES.items():
         info.define(name, repr(value))
+    info.push_constant("MAT4", "cut")
     info.push_constant("VEC4", "to_depth")
     info.push_constant("VEC3", "place")
     info.push_constant("VEC4", "steps")

@@ -108,6 +108,26 @@ def test_what_stands_in_front_hides_splats_unless_x_ray_shows_them(scene, before
     np.testing.assert_allclose(pixels(screen.texture_color)[..., 3], share, atol=1e-6)
 
 
+def test_clipping_region_cuts(scene):
+    start_gpu()
+    from gazesplat.gazesplat_addon.viewport import display
+    from gazesplat.gazesplat_addon.viewport.viewing import AS_THEY_ARE
+
+    turned = np.eye(4)
+    turned[:2, :2] = [[0.0, 1.0], [-1.0, 0.0]]      # the world's x is the view's -y
+    view = View(turned, VIEW.projection, SIDE, SIDE)
+    planes = np.zeros((6, 4))
+    planes[0] = 1.0, 0.0, 0.0, 0.5       # of the world, x > -0.5 stays: a quarter at the view's top goes
+    cut = display._cutting_planes(SimpleNamespace(use_clip_planes=True, clip_planes=planes), view)
+    screen = gpu.types.GPUOffScreen(SIDE, SIDE, format="RGBA32F")
+    with screen.bind():
+        gpu.state.active_framebuffer_get().clear(color=(0.0, 0.0, 0.0, 0.0))
+        grey = painted_a_metre_away(np.full((SIDE, SIDE, 3), 0.5))
+        display.composite(grey, view, (0, 0), AS_THEY_ARE.steps, (None, None), depth_test=False, cut=cut)
+    shown = pixels(screen.texture_color)[..., 3]
+    assert (shown[:SIDE // 4] == 0.0).all() and (shown[SIDE // 4:] == 1.0).all()
+
+
 def error_of(shown: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Return how far what is shown lies from what is wanted (N,), but for what is nearly black: there the layer's 8 bits decide."""
     return np.abs(shown - wanted)[wanted > 7 * STEP]

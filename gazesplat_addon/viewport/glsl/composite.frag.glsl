@@ -53,7 +53,10 @@ void main()
   vec4 sum = texelFetch(blended_tex, at, 0);
   if (sum.a < ALPHA_CUT) { discard; }
   float z = -texelFetch(depth_tex, at, 0).r / sum.a;
-  gl_FragDepth = 0.5 + 0.5 * (to_depth.x * z + to_depth.y) / (to_depth.z * z + to_depth.w);
+  vec3 ndc = vec3(2.0 * (gl_FragCoord.xy - place.xy) / vec2(textureSize(blended_tex, 0)) - 1.0,
+                  (to_depth.x * z + to_depth.y) / (to_depth.z * z + to_depth.w));
+  if (any(lessThan(cut * vec4(ndc, 1.0), vec4(0.0)))) { discard; }
+  gl_FragDepth = 0.5 + 0.5 * ndc.z;
   vec3 display = shown(sum.rgb / sum.a);
   vec3 layer = pow(display, vec3(2.2));
   // The layer has 8 bits. Its darkest but black shows as 6/255; where a pixel is covered, round to the nearer of the two as displayed.
