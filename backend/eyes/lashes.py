@@ -17,13 +17,13 @@ from ...gazesplat_addon.rig.lids import smoothstep
 from .contour import LidContour
 
 # People have 90-160 upper lashes in five or six rows, 8-12 mm long, of which the front ones show; a margin is about 30 mm long.
-SPACING_IRIS_RADII = 0.062      # 0.37 mm: 80 of them
-SPACING_MIN_PX = 0.5
+SPACING_IRIS_RADII = 0.045      # 0.27 mm: a hundred of them; where the photo is small they run together, as its own do
+SPACING_MIN_PX = 0.35
 SPACING_MOST_IRIS_RADII = 0.085
 WIDTH_IRIS_RADII = 0.011        # standard deviation: 0.065 mm, a hair of 0.15 mm at its root
-WIDTH_MIN_PX = 0.24             # as sharp as the photo's own: thinner ones would also darken from afar by a viewer's low-pass
-WIDTH_MOST_IRIS_RADII = 0.028   # but no clubs where the photo is small
-TIP_WIDTH_SHARE = 0.45
+WIDTH_MIN_PX = 0.55             # no sharper than the photo: finer ones look drawn on in a close-up
+WIDTH_MOST_IRIS_RADII = 0.07    # but no clubs where the photo is small
+TIP_WIDTH_SHARE = 0.7
 LINKS = 9                       # Gaussians of one hair
 OVERLAP = 0.62                  # standard deviation along the hair per link: neighbours add up evenly
 MOST_ALPHA = 0.92
