@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A portrait and its files, as an artist types it: exported as posed, read again, removed."""
+"""A portrait and its files, as an artist types it: exported as posed, duplicated, read again, removed."""
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import bpy
 
 from ..backend.contract.errors import GazeSplatError
 from . import export
-from .scene import asset, portrait_object, store, upgrade
+from .scene import asset, duplicate, portrait_object, store, upgrade
 
 
 class Files:
@@ -43,6 +44,14 @@ class Files:
         Raises GazeSplatError ``no-collection``.
         """
         return asset.mark(self.root)
+
+    def duplicate(self, *, name: str | None = None) -> Self:
+        """Return a second portrait of the same splats, in the same place, to be put where you like.
+
+        It shares the mesh and the node tree, and has its own controls, gaze target and motion (a copy of what is keyed). Use it in
+        place of a collection instance, which Cycles and EEVEE would draw as seen from the original's place.
+        """
+        return type(self)(duplicate.duplicate(self.root, self.scene, name))
 
     def reload(self) -> None:
         """Read the portrait's files again, for instance after a new reconstruction; animation and place stay."""

@@ -21,6 +21,7 @@ from .correct_eyes import GAZESPLAT_OT_correct_eyes
 from .delete_portrait import GAZESPLAT_OT_delete_portrait
 from .drop_photo import GAZESPLAT_FH_photo
 from .drop_portrait import GAZESPLAT_FH_portrait
+from .duplicate_portrait import GAZESPLAT_OT_duplicate_portrait
 from .edit_consent import GAZESPLAT_OT_edit_consent
 from .examine_backend import GAZESPLAT_OT_examine_backend
 from .export_portrait import GAZESPLAT_OT_export_portrait
@@ -66,6 +67,7 @@ CLASSES = (
     GAZESPLAT_FH_portrait,
     GAZESPLAT_FH_photo,
     GAZESPLAT_OT_export_portrait,
+    GAZESPLAT_OT_duplicate_portrait,
     GAZESPLAT_OT_delete_portrait,
     GAZESPLAT_OT_hide_enclosing,
     GAZESPLAT_OT_look_through_photo,

@@ -9,7 +9,7 @@ _OBJECT_GROUPS = (
     ("look_through_photo", "hide_enclosing", "look_at_camera", "look_at_object", "look_at_nothing", "live_follow", "correct_eyes"),
     ("animate", "capture_gaze", "add_saccades", "add_blinks", "add_head_drift", "check_motion", "mark_events", "clear_generated"),
     ("set_up_render", "refit_linear", "set_up_splat_plate", "check_farm", "write_farm_job"),
-    ("edit_consent", "mark_as_asset", "export_portrait", "delete_portrait"))
+    ("edit_consent", "mark_as_asset", "export_portrait", "duplicate_portrait", "delete_portrait"))
 
 
 class GAZESPLAT_MT_add(bpy.types.Menu):

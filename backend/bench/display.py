@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     parser.add_argument("--splats", type=int, default=150_000, help="of the pictures")
     parser.add_argument("--size", type=int, default=512, help="of the pictures, pixels")
+    parser.add_argument("--crowd", type=int, default=1_000_000, help="splats of one more picture in Cycles, compared by windows")
     parser.add_argument("--import-splats", type=int, default=1_000_000, help="of the file that is imported")
     parser.add_argument("--only", choices=("render", "import"), help="leave out the other half")
     arguments = parser.parse_args(argv)
@@ -52,6 +53,8 @@ def run(python: Path, arguments: argparse.Namespace) -> dict:
                 figures = measure(python, "render", "--engine", engine, "--degree", degree, "--splats", arguments.splats,
                                   "--size", arguments.size)
                 out["pictures"].append({"engine": engine, "degree": degree, **figures})
+        if arguments.crowd:
+            out["crowd"] = measure(python, "crowd", "--splats", arguments.crowd, "--size", arguments.size)
     if arguments.only != "render":
         with tempfile.TemporaryDirectory() as folder:
             file = ("--ply", Path(folder) / "bench.ply", "--splats", arguments.import_splats)
@@ -77,6 +80,7 @@ def as_text(report: dict) -> str:
             values = one.get("failed") or (f"{one['psnr_db']:9.1f}{one['frame_cpu_s']:13.1f}{one['evaluation_cpu_s']:18.2f}"
                                            f"{one['peak_mb']:9.0f}")
             lines.append(f"{blender['name']:14}{one['engine']:>8}{one['degree']:>4}{values}")
+    lines += [f"{blender['name']}: {_crowd_text(blender['crowd'])}" for blender in report["blenders"] if "crowd" in blender]
     lines.append("")
     for blender in report["blenders"]:
         imported, memory = blender.get("import", {}), blender.get("memory", {})
@@ -92,3 +96,12 @@ def as_text(report: dict) -> str:
     load = "" if report["load"] is None else f"load before: {report['load'][0]:.1f}; "
     lines.append(f"{load}floor: memory map and foreach_set; python_loop: positions and colours alone, a twentieth of them, times 20")
     return "\n".join(lines) + "\n"
+
+
+def _crowd_text(figures: dict) -> str:
+    if "failed" in figures:
+        return figures["failed"]
+    evaluation_s = figures["evaluation_cpu_s"]
+    return (f"{figures['splats']} splats in Cycles: {figures['psnr_db']:.1f} dB over {figures['windows']} random windows, the worst "
+            f"{figures['worst_db']:.1f}; frame {figures['frame_cpu_s']:.1f} CPU s, evaluation {evaluation_s:.2f}, of which room "
+            f"between depths {evaluation_s - figures['unspaced_cpu_s']:.2f}; peak {figures['peak_mb']:.0f} MB")

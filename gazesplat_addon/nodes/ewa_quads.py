@@ -19,7 +19,7 @@ from .depth_spacing import depth_spacing_group
 from .library import ensure_group
 from .quads import drop_carrier_attributes, quads_on_points
 
-VERSION = 1
+VERSION = 2
 ALPHA_CUT = 1.0 / 255.0
 NEAR_M = 0.01            # nearer splats are not drawn, as in gsplat
 FRUSTUM = 1.3            # slopes are clamped at this multiple of the half picture (Kerbl et al. 2023)
@@ -59,7 +59,7 @@ def _build(b: Builder) -> None:
     b.output("Geometry", "Geometry")
     given = b.group_inputs()
 
-    axis_1, axis_2, reach, depth = _ellipse(b, given)
+    axis_1, axis_2, reach, depth, screen, screen_reach = _ellipse(b, given)
     red, green, blue = given["Colour"].xyz()
     points, kept = b.capture(
         given["Geometry"],
@@ -67,6 +67,8 @@ def _build(b: Builder) -> None:
         axis_2=("VECTOR", axis_2),
         reach=("FLOAT", reach),
         depth=("FLOAT", depth),
+        screen=("VECTOR", screen),
+        screen_reach=("FLOAT", screen_reach),
         colour=("RGBA", b.node("FunctionNodeCombineColor", red, green, blue, given["Opacity"])),
     )
     points = drop_carrier_attributes(b, points)
@@ -74,7 +76,8 @@ def _build(b: Builder) -> None:
     # EEVEE draws in the order of the points, Cycles in the order of the distances.
     far_to_near = b.node("GeometryNodeSortElements", points, None, None, -kept["depth"], domain="POINT")
     step = (b.absolute(kept["depth"]) + given["Camera Distance"]) * SPACING
-    spaced = b.group(depth_spacing_group(), {"Geometry": points, "Depth": b.dot(b.position(), given["Depth Axis"]), "Step": step})
+    spaced = b.group(depth_spacing_group(), {"Geometry": points, "Axis": given["Depth Axis"], "Step": step,
+                                             "Screen": kept["screen"], "Reach": kept["screen_reach"]})
     spaced_points, larger = _moved_back(b, given, spaced["Geometry"], kept["depth"], spaced["Shift"])
     points = b.switch(given["Sort"], far_to_near, spaced_points, "GEOMETRY")
     larger = b.switch(given["Sort"], 1.0, larger, "FLOAT")
@@ -96,8 +99,8 @@ def _moved_back(b: Builder, given: dict[str, Value], points: Value, depth: Value
     return b.node("GeometryNodeSetPosition", moved, None, None, kept["offset"]), kept["larger"]
 
 
-def _ellipse(b: Builder, given: dict[str, Value]) -> tuple[Value, Value, Value, Value]:
-    """Return the quad's half axes in the object's frame, its reach in standard deviations, and its depth."""
+def _ellipse(b: Builder, given: dict[str, Value]) -> tuple[Value, ...]:
+    """Return the quad's half axes in the object's frame, its reach in standard deviations, its depth, place and half length on screen."""
     tx, ty, tz = b.node("FunctionNodeTransformPoint", b.node("GeometryNodeInputPosition"), given["To Camera"]).xyz()
     depth = -tz
     parallel, perspective = given["Parallel"], 1.0 - given["Parallel"]
@@ -132,4 +135,5 @@ def _ellipse(b: Builder, given: dict[str, Value]) -> tuple[Value, Value, Value, 
     short = b.sqrt(b.maximum(mean - spread, SMALLEST_VARIANCE)) * reach
     axis_1 = b.node("FunctionNodeTransformDirection", b.vector(long * cosine, long * sine, 0.0), given["To Object"])
     axis_2 = b.node("FunctionNodeTransformDirection", b.vector(-(short * sine), short * cosine, 0.0), given["To Object"])
-    return axis_1, axis_2, reach, depth
+    screen = b.vector(tx / span, ty / span, 0.0)
+    return axis_1, axis_2, reach, depth, screen, b.switch(culled, 0.0, long / span, "FLOAT")

@@ -13,7 +13,7 @@ def test_setting_up_tells_what_it_changed_and_leaves_no_problem(root, stage):
     stage.render.engine = "CYCLES"
     assert render_settings.render_problems(stage)
     changes = portrait_object.set_up_render(root, stage, engine="CYCLES")
-    assert "Light Paths > Max Bounces > Transparent: 8 -> 256" in map(str, changes)
+    assert "Light Paths > Max Bounces > Transparent: 8 -> 1024" in map(str, changes)
     assert "Color Management > View Transform: AgX -> Standard" in map(str, changes)
     assert render_settings.render_problems(stage) == []
     assert portrait_object.set_up_render(root, stage, engine="CYCLES") == []
@@ -22,6 +22,7 @@ def test_setting_up_tells_what_it_changed_and_leaves_no_problem(root, stage):
 @pytest.mark.parametrize("spoil, word", [
     (lambda scene: setattr(scene.render, "engine", "BLENDER_WORKBENCH"), "Workbench"),
     (lambda scene: setattr(scene.cycles, "transparent_max_bounces", 8), "Transparent"),
+    (lambda scene: setattr(scene.cycles, "min_transparent_bounces", 256), "Transparent"),
     (lambda scene: setattr(scene.cycles, "use_denoising", True), "Denoise"),
     (lambda scene: colour.remove_decoder(scene), "colour"),
     (lambda scene: setattr(scene.view_settings, "view_transform", "AgX"), "View Transform"),
@@ -38,12 +39,6 @@ def test_problems_are_noticed(root, stage, spoil, word):
 
 def add_cube(scene: bpy.types.Scene) -> None:
     scene.collection.objects.link(bpy.data.objects.new("Cube", bpy.data.meshes.new("Cube")))
-
-
-def test_more_transparent_bounces_are_no_problem(root, stage):
-    portrait_object.set_up_render(root, stage, engine="CYCLES")
-    stage.cycles.transparent_max_bounces = 1024
-    assert render_settings.render_problems(stage) == []
 
 
 def test_each_engine_gets_its_order(root, stage, portrait_folder):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Blender side of ``dev.py bench display``: measures in this interpreter's Blender and prints one JSON object, last.
 
-``render`` compares pictures with the readable rasteriser; ``import`` compares ways to bring a PLY in; ``memory`` imports once.
+``render`` compares pictures with the readable rasteriser, ``crowd`` windows of one of very many splats; ``import`` compares ways
+to bring a PLY in; ``memory`` imports once.
 """
 from __future__ import annotations
 
@@ -29,6 +30,8 @@ from gazesplat.gazesplat_addon.scene.splat_object import create_carrier, create_
 from gazesplat.gazesplat_addon.splat.ply import read_ply, write_ply  # isort: skip
 from gazesplat.tests.golden import scenes  # isort: skip
 
+# Windows of a crowd's picture that are compared: the reference needs seconds of processor time for each.
+WINDOWS, WINDOW_PX = 12, 32
 # The loop is given this share of the splats: it would take minutes, and its time grows with their number.
 LOOP_SHARE = 20
 
@@ -36,7 +39,7 @@ LOOP_SHARE = 20
 def main() -> None:
     """Run one part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("render", "import", "memory"))
+    parser.add_argument("part", choices=("render", "crowd", "import", "memory"))
     parser.add_argument("--splats", type=int, default=150_000)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--degree", type=int, default=0)
@@ -45,7 +48,7 @@ def main() -> None:
     parser.add_argument("--plyfile", type=Path, help="the module plyfile")
     arguments = parser.parse_args()
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    figures = {"render": render, "import": import_times, "memory": import_memory}[arguments.part](arguments)
+    figures = {"render": render, "crowd": crowd, "import": import_times, "memory": import_memory}[arguments.part](arguments)
     sys.stdout.write("\n" + json.dumps({"blender": bpy.app.version_string, **figures}) + "\n")
 
 
@@ -69,6 +72,34 @@ def render(arguments: argparse.Namespace) -> dict:
     compat.set_modifier_input(carrier.modifiers[0], "Exact in Viewport", True)
     return {"psnr_db": scenes.psnr_db(picture, expected), "frame_cpu_s": frame_s,
             "evaluation_cpu_s": fastest(lambda: evaluate(carrier)), "peak_mb": peak_mb()}
+
+
+def crowd(arguments: argparse.Namespace) -> dict:
+    """Return PSNR over random windows, that of the worst, and what evaluating costs, with and without room between depths."""
+    scene, size = bpy.context.scene, arguments.size
+    splats = scenes.synthetic_splats(arguments.splats)
+    carrier = create_splat_object("Crowd", splats, collection=scene.collection)
+    scenes.add_camera(scene)
+    scenes.set_size(scene, size, size)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.process_time()
+        picture = scenes.render(scene, Path(folder))
+        frame_s = time.process_time() - started
+    camera, random = scenes.reference_camera(scene), np.random.default_rng(0)
+    errors = []
+    while len(errors) < WINDOWS:
+        left, top = (int(value) for value in random.integers(0, size - WINDOW_PX, 2))
+        seen = picture[top:top + WINDOW_PX, left:left + WINDOW_PX]
+        if seen[..., 3].mean() > 0.1:
+            errors.append(10.0 ** (-0.1 * scenes.psnr_db(seen, scenes.reference_window(splats, camera, left, top, WINDOW_PX, WINDOW_PX))))
+    modifier = carrier.modifiers[0]
+    compat.set_modifier_input(modifier, "Exact in Viewport", True)
+    times = {}
+    for name, sort in (("evaluation_cpu_s", False), ("unspaced_cpu_s", True)):
+        compat.set_modifier_input(modifier, "Sort", sort)
+        times[name] = fastest(lambda: evaluate(carrier))
+    return {"splats": arguments.splats, "windows": WINDOWS, "psnr_db": float(-10.0 * np.log10(np.mean(errors))),
+            "worst_db": float(-10.0 * np.log10(np.max(errors))), "frame_cpu_s": frame_s, **times, "peak_mb": peak_mb()}
 
 
 def evaluate(carrier: bpy.types.Object) -> None:

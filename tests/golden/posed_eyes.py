@@ -57,12 +57,8 @@ def aim(root: bpy.types.Object, scene: bpy.types.Scene, task: dict, percent: int
     portrait_object.frame_photo(root, scene)
     scenes.set_size(scene, source.width, source.height, percent)
     x0, y0, x1, y1 = task["window"]
-    # A quarter of a pixel keeps rounding away from the edge.
-    spare = 0.25 * 100 / percent
-    render = scene.render
-    render.use_border = render.use_crop_to_border = True
-    render.border_min_x, render.border_max_x = ((x + spare) / source.width for x in (x0, x1))
-    render.border_min_y, render.border_max_y = ((source.height - y + spare) / source.height for y in (y1, y0))
+    scale = percent // 100
+    scenes.set_window(scene, *(scale * value for value in (x0, y0, x1 - x0, y1 - y0)))
 
 
 if __name__ == "__main__":

@@ -72,6 +72,27 @@ def set_size(scene: bpy.types.Scene, width: int, height: int, percent: int = 100
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = width, height, percent
 
 
+def set_window(scene: bpy.types.Scene, left: int, top: int, width: int, height: int) -> None:
+    """Render only a window of the picture, given in pixels of the whole one as it is rendered."""
+    render = scene.render
+    share = render.resolution_percentage / 100.0
+    columns, rows = render.resolution_x * share, render.resolution_y * share
+    # A quarter of a pixel keeps rounding away from the edge.
+    spare = 0.25
+    render.use_border = render.use_crop_to_border = True
+    render.border_min_x, render.border_max_x = (left + spare) / columns, (left + width + spare) / columns
+    render.border_min_y, render.border_max_y = (rows - top - height + spare) / rows, (rows - top + spare) / rows
+
+
+def reference_window(splats: Splats, camera: Camera, left: int, top: int, width: int, height: int, reach_px: float = 24.0) -> np.ndarray:
+    """Return the reference's picture of a window of flat-coloured splats; it is slow, so only those near the window are drawn."""
+    window = camera.cropped(left, top, width, height)
+    x, y, z = (splats.means @ window.w2c[:3, :3].T + window.w2c[:3, 3]).T
+    u, v = window.fx * x / z + window.cx, window.fy * y / z + window.cy
+    near = splats.select((u > -reach_px) & (u < width + reach_px) & (v > -reach_px) & (v < height + reach_px))
+    return draw_reference(Posed(near.means, near.linear_factors(), near.opacities, near.colours, np.zeros(len(near), np.uint8)), window)
+
+
 def reference_camera(scene: bpy.types.Scene) -> Camera:
     """Return the reference's camera that equals the scene's, from Blender's own projection matrix."""
     depsgraph = bpy.context.evaluated_depsgraph_get()

@@ -11,12 +11,15 @@ from mathutils import Matrix
 
 from gazesplat.backend.render.interface import Camera
 from gazesplat.gazesplat_addon import compat
-from gazesplat.gazesplat_addon.scene import colour, portrait_object, render_settings, store
+from gazesplat.gazesplat_addon.rig.pose import Pose, pose_splats
+from gazesplat.gazesplat_addon.scene import actions, colour, duplicate, portrait_object, render_settings, store
 from gazesplat.gazesplat_addon.scene.splat_object import create_splat_object
 from gazesplat.gazesplat_addon.splat.arrays import Splats, concatenate
+from gazesplat.gazesplat_addon.splat.ply import read_ply
 from gazesplat.gazesplat_addon.splat.srgb import exact_light
 from gazesplat.tests.golden import scenes
 from tests.portrait_files import write_portrait
+from tests.synthetic import synthetic_portrait
 
 CYCLES_DB, EEVEE_DB, BLUR_DB = 80.0, 55.0, 40.0
 SIZE_PX = 96
@@ -222,6 +225,48 @@ def test_instances_are_named_unless_they_stand_where_the_original_does(scene, ma
     bpy.context.view_layer.update()
     (problem,) = render_settings.render_problems(scene)
     assert "Crowd" in problem and "instance" in problem
+
+
+def posed_in_world(root, splats, groups, rig, pose: Pose, camera: Camera) -> scenes.Posed:
+    """Return the twin's pose of a portrait as it stands in the world."""
+    carrier = store.part_of(root, store.SPLATS)
+    world = np.array(carrier.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world)
+    posed = pose_splats(splats, groups, rig, pose, (np.linalg.inv(world) @ np.append(camera.position, 1.0))[:3])
+    return scenes.Posed(posed.means @ world[:3, :3].T + world[:3, 3], world[:3, :3] @ posed.factors, posed.opacities, posed.colours,
+                        posed.groups)
+
+
+def test_duplicates_are_right_wherever_they_stand(scene, mara, tmp_path):
+    """Two more of one portrait: shared splats, places and gazes of their own, also in front of each other."""
+    splats = read_ply(tmp_path / "mara" / "portrait.ply")
+    _, groups, rig = synthetic_portrait(head_count=300)
+    store.part_of(mara, store.HEAD).rotation_euler = (0.0531, 0.1137, -0.0919)
+    mara["look_at"] = 0.0
+    mara["gaze_yaw"] = 5.0
+    mara.keyframe_insert('["gaze_yaw"]', frame=1)
+    poses = {mara: Pose.both(5.0)}
+    for name, place, turn, yaw in (("Twin", (0.21, 0.1, 0.03), (0.1, 0.2, 0.5), -14.0),
+                                   ("Third", (-0.1, 0.2, 0.1), (-0.2, 0.0, -0.7), 20.0)):
+        twin = duplicate.duplicate(mara, scene, name)
+        twin.location, twin.rotation_euler = place, turn
+        actions.channelbag(twin).fcurves[0].keyframe_points[0].co.y = yaw
+        poses[twin] = Pose.both(yaw)
+    assert len({store.splats_of(root) for root in poses}) == 1
+    assert set(store.portraits_in(scene)) == set(poses) and [root.name for root in poses][1:] == ["Twin", "Third"]
+    scene.camera = scenes.add_camera(scene, position=(0.2, -0.9, 0.2))
+    scenes.set_size(scene, 160, 120)
+    scene.frame_set(1)
+    camera = scenes.reference_camera(scene)
+    parts = [posed_in_world(root, splats, groups, rig, pose, camera) for root, pose in poses.items()]
+    together = scenes.Posed(*(np.concatenate([getattr(one, name) for one in parts])
+                              for name in ("means", "factors", "opacities", "colours", "groups")))
+    expected = scenes.draw_reference(together, camera)
+    scene.render.use_compositing = False
+    picture = scenes.render(scene, tmp_path)
+    assert scenes.psnr_db(picture, expected) > CYCLES_DB
+    assert not any("instance" in problem for problem in render_settings.render_problems(scene))
+    store.delete(mara)
+    assert len(store.splats_of(store.portraits_in(scene)[0]).vertices) == len(splats), "the others keep what they share"
 
 
 def test_what_eevee_cannot_do_is_named(scene, mara, tmp_path):

@@ -179,3 +179,17 @@ def test_eevee_matches_the_reference(scene, tmp_path, eevee):
         scene.camera.matrix_world = scenes.looking_at_origin((0.55 * math.sin(azimuth), -0.55 * math.cos(azimuth), 0.1))
         picture, expected = scenes.render(scene, tmp_path, engine="EEVEE"), scenes.reference_picture(scene, carrier, splats)
         assert scenes.psnr_db(picture, expected) > EEVEE_DB
+
+
+def test_a_million_splats(scene, tmp_path):
+    """A cheek seen along its surface: a ray meets far more than 256 quads, many of them at one distance to float precision."""
+    splats = scenes.synthetic_splats(1_000_000)
+    create_splat_object("Crowd", splats, collection=scene.collection)
+    scenes.add_camera(scene)
+    scenes.set_size(scene, 512, 512)
+    window = 160, 320, 32, 32
+    scenes.set_window(scene, *window)
+    picture = scenes.render(scene, tmp_path)
+    expected = scenes.reference_window(splats, scenes.reference_camera(scene), *window)
+    assert picture.shape == expected.shape and 0.2 < expected[..., 3].mean() < 0.99, "an edge of the head"
+    assert scenes.psnr_db(picture, expected) > CYCLES_DB
