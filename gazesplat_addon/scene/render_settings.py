@@ -67,8 +67,6 @@ def render_problems(scene: bpy.types.Scene) -> list[str]:
             problems.append("EEVEE needs sorted splats: set up the render again.")
         if len(roots) > 1:
             problems.append("EEVEE sorts every portrait as a whole: where portraits overlap, use Cycles.")
-        if _camera_blurs(scene):
-            problems.append("Depth of Field in EEVEE blurs splats by the depth of what lies behind them: use Cycles.")
     problems += [f"{instance.name} is an instance of a portrait in another place, which would be drawn as seen from the original's: "
                  "use Duplicate Portrait (portrait.duplicate()) instead." for instance in _displaced_instances(scene)]
     mode = colour.colour_mode(scene)
@@ -118,7 +116,7 @@ def _wanted_settings(scene: bpy.types.Scene, engine: str, transparent: bool | No
 def _needed_settings(scene: bpy.types.Scene, engine: str) -> list[tuple]:
     """Return (owner, property, value, place in the interface) of the settings without which splats come out wrong."""
     if engine != "CYCLES":
-        return []
+        return _eevee_blur_settings(scene)
     cycles = scene.cycles
     return [
         (cycles, "transparent_max_bounces", TRANSPARENT_BOUNCES, "Light Paths > Max Bounces > Transparent"),
@@ -126,6 +124,17 @@ def _needed_settings(scene: bpy.types.Scene, engine: str) -> list[tuple]:
         (cycles, "use_denoising", False, "Sampling > Denoise"),
         (cycles, "use_adaptive_sampling", False, "Sampling > Noise Threshold"),
     ]
+
+
+def _eevee_blur_settings(scene: bpy.types.Scene) -> list[tuple]:
+    """Return what makes EEVEE blur by drawing the splats again and again: its cheaper ways go by depths and speeds that films lack."""
+    eevee, settings = scene.eevee, []
+    if _camera_blurs(scene):
+        settings += [(eevee, "use_bokeh_jittered", True, "Depth of Field > Jitter Camera"),
+                     (eevee, "bokeh_overblur", 0.0, "Depth of Field > Over-blur")]
+    if scene.render.use_motion_blur:
+        settings.append((eevee, "motion_blur_steps", BLUR_SAMPLES, "Motion Blur > Steps"))
+    return settings
 
 
 def shows_other_things(scene: bpy.types.Scene) -> bool:

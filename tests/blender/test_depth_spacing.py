@@ -10,10 +10,11 @@ from gazesplat.gazesplat_addon.nodes import depth_spacing
 from gazesplat.gazesplat_addon.nodes.builder import Builder
 
 STEP_M, REACH = 4e-7, 0.0015
+DISC_STEP_M = 2.5e-7
 AXIS = (0.21, 0.9, -0.35)
 
 
-def spaced(scene: bpy.types.Scene, positions: np.ndarray, axis: tuple = AXIS) -> tuple[np.ndarray, np.ndarray]:
+def spaced(scene: bpy.types.Scene, positions: np.ndarray, axis: tuple = AXIS, step_m: float = STEP_M) -> tuple[np.ndarray, np.ndarray]:
     """Return each point's exact depth along the axis and its shift, metres; the picture is seen along y."""
     mesh = bpy.data.meshes.new("Points")
     mesh.vertices.add(len(positions))
@@ -26,7 +27,7 @@ def spaced(scene: bpy.types.Scene, positions: np.ndarray, axis: tuple = AXIS) ->
     b.output("Geometry", "Geometry")
     x, _, z = b.position().xyz()
     result = b.group(depth_spacing.depth_spacing_group(), {
-        "Geometry": b.group_inputs()["Geometry"], "Axis": b.vector(*axis), "Step": STEP_M, "Screen": b.vector(x, z, 0.0),
+        "Geometry": b.group_inputs()["Geometry"], "Axis": b.vector(*axis), "Step": step_m, "Screen": b.vector(x, z, 0.0),
         "Reach": REACH})
     b.finish({"Geometry": b.store(result["Geometry"], "shift", result["Shift"], "FLOAT")})
     points.modifiers.new("Spaced", "NODES").node_group = tree
@@ -56,7 +57,7 @@ def test_every_gap_is_a_step_and_the_order_is_exact(scene):
 
 def along_x(scene: bpy.types.Scene, depths: np.ndarray) -> np.ndarray:
     """Return how far points at the depths (N,) go back."""
-    return spaced(scene, np.stack([depths, 0.0 * depths, 0.0 * depths], 1), (1.0, 0.0, 0.0))[1]
+    return spaced(scene, np.stack([depths, 0.0 * depths, 0.0 * depths], 1), (1.0, 0.0, 0.0), DISC_STEP_M)[1]
 
 
 @pytest.mark.parametrize("irises", [1, 2])
@@ -69,15 +70,15 @@ def test_an_iris_that_faces_the_camera_stays_before_what_lies_behind_it(scene, i
     order = np.argsort(depths, kind="stable")
     moved = (depths + shift)[order]
     # The twin: the largest so far of depths less the steps before them.
-    steps = STEP_M * np.arange(1, len(depths) + 1)
-    assert np.allclose(moved, np.maximum.accumulate(depths[order] - steps) + steps, rtol=0.0, atol=4.0 * STEP_M)
-    assert np.diff(moved).min() > 0.9 * STEP_M
+    steps = DISC_STEP_M * np.arange(1, len(depths) + 1)
+    assert np.allclose(moved, np.maximum.accumulate(depths[order] - steps) + steps, rtol=0.0, atol=4.0 * DISC_STEP_M)
+    assert np.diff(moved).min() > 0.9 * DISC_STEP_M
     assert moved.max() > depths.max() - 1e-9
 
 
 def test_splats_that_lie_far_enough_apart_stay(scene):
     depths = np.linspace(-0.1, 0.1, 5_000)
-    assert np.abs(along_x(scene, depths)).max() < 0.2 * STEP_M
+    assert np.abs(along_x(scene, depths)).max() < 0.2 * DISC_STEP_M
 
 
 def test_a_crowd_keeps_its_room_where_it_overlaps(scene):
