@@ -124,6 +124,7 @@ def test_a_transparent_film_is_premultiplied_light(scene, head, tmp_path, engine
         assert scenes.psnr_db(*over) > least_db(engine) - 3.0
 
 
+@pytest.mark.parametrize("engine", ["CYCLES"])
 def test_depth_of_field_is_the_mean_over_the_lens(scene, head, tmp_path, engine):
     """EEVEE draws the splats for as many places on the lens as it has samples; its blur by depth knows no films."""
     _, splats = head
