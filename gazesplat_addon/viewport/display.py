@@ -18,9 +18,9 @@ from ...backend.contract.errors import GazeSplatError
 from ..scene import carriers, store
 from ..scene.render_settings import OWN_ENGINE
 from . import painter, resting, shaders
+from .composite import composite, cutting_planes, seen_through
 from .live import LivePortraits
 from .painter import Painter
-from .traffic import draw
 from .uniforms import View
 from .viewing import AS_THEY_ARE, STANDARD, Viewing, ViewTables, viewing_of
 
@@ -28,7 +28,6 @@ from .viewing import AS_THEY_ARE, STANDARD, Viewing, ViewTables, viewing_of
 SORTED_CHECK_S = 0.01
 # So long after its last frame a viewport render is taken to be over: its operator may linger.
 RENDER_CHECK_S = 1.0
-NO_CUT = np.zeros((4, 4))
 
 _log = logging.getLogger(__name__)
 
@@ -174,7 +173,7 @@ class LiveDisplay:
         viewing, tables = self._viewing(context.scene, seen[0].scene_linear)
         in_front = all(portrait.carrier.show_in_front for portrait in seen)
         composite(one, view, (left, bottom), viewing.steps, tables, depth_test=has_depth and not in_front,
-                  through=_seen_through(space.shading), cut=_cutting_planes(context.region_data, view))
+                  through=seen_through(space.shading), cut=cutting_planes(context.region_data, view))
         if one.sorter.busy:
             soon(_redraw_when_sorted, SORTED_CHECK_S)
 
@@ -206,53 +205,6 @@ class LiveDisplay:
     def any_busy(self) -> bool:
         """Return whether an order is being made."""
         return any(one.sorter.busy for one in self._painters.values())
-
-
-def composite(painted: Painter, view: View, origin: tuple[int, int], steps: tuple[float, ...], tables: tuple, *, depth_test: bool,
-              through: float = 0.0, cut: np.ndarray = NO_CUT) -> None:
-    """Lay what was painted over the framebuffer in use, behind what stands in front of it there; steps and tables as in ``viewing``.
-
-    ``through`` is the share that is seen through what stands in front; ``cut`` (4, 4) holds planes, a row each, in the view's clip space:
-    nothing is drawn on their negative side.
-    """
-    shader = shaders.composite_shader()
-    writes_depth = gpu.state.depth_mask_get()
-    gpu.state.blend_set("ALPHA_PREMULT")
-    gpu.state.depth_mask_set(False)
-    shader.bind()
-    shader.uniform_sampler("blended_tex", painted.blended)
-    shader.uniform_sampler("depth_tex", painted.depth)
-    for name, table in zip(("inverse_tex", "view_tex"), tables, strict=True):
-        shader.uniform_sampler(name, table if table is not None else painted.blended)     # whatever: it is not read then
-    shader.uniform_float("steps", steps)
-    shader.uniform_float("cut", tuple(cut.T.ravel()))
-    # Of the projection only what makes a depth: z and w of a point on the axis.
-    p = view.projection
-    shader.uniform_float("to_depth", (p[2, 2], p[2, 3], p[3, 2], p[3, 3]))
-    for test, share in (("LESS_EQUAL" if depth_test else "ALWAYS", 1.0), ("GREATER", through if depth_test else 0.0)):
-        if share:
-            gpu.state.depth_test_set(test)
-            shader.uniform_float("place", (float(origin[0]), float(origin[1]), share))
-            draw(painter.screen_triangle(shader), shader)
-    gpu.state.depth_test_set("NONE")
-    gpu.state.depth_mask_set(writes_depth)
-    gpu.state.blend_set("NONE")
-
-
-def _cutting_planes(region: bpy.types.RegionView3D, view: View) -> np.ndarray:
-    """Return the four sides of the viewport's clipping region (Alt+B) in the view's clip space."""
-    if not region.use_clip_planes:
-        return NO_CUT
-    return np.array(region.clip_planes)[:4] @ np.linalg.inv(view.projection @ view.from_world)
-
-
-def _seen_through(shading: bpy.types.View3DShading) -> float:
-    """Return how much of the splats is seen through objects before them, which X-ray makes transparent; at most half, to see those too."""
-    if shading.type == "SOLID" and shading.show_xray:
-        return min(1.0 - shading.xray_alpha, 0.5)
-    if shading.type == "WIREFRAME" and shading.show_xray_wireframe:
-        return min(1.0 - shading.xray_alpha_wireframe, 0.5)
-    return 0.0
 
 
 display = LiveDisplay()

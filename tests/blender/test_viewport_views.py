@@ -78,7 +78,7 @@ def painted_a_metre_away(colours: np.ndarray) -> SimpleNamespace:
 
 def composited(colours: np.ndarray, viewing) -> np.ndarray:
     """Return the display values that the composite pass shows for opaque splats of such colours."""
-    from gazesplat.gazesplat_addon.viewport import display
+    from gazesplat.gazesplat_addon.viewport import composite
     from gazesplat.gazesplat_addon.viewport.viewing import ViewTables
 
     painted = painted_a_metre_away(colours)
@@ -88,7 +88,7 @@ def composited(colours: np.ndarray, viewing) -> np.ndarray:
     assert tables.has(viewing)
     target = gpu.types.GPUTexture((SIDE, SIDE), format="RGBA32F")
     with gpu.types.GPUFrameBuffer(color_slots=[target]).bind():
-        display.composite(painted, VIEW, (0, 0), viewing.steps, tables.textures(viewing), depth_test=False)
+        composite.composite(painted, VIEW, (0, 0), viewing.steps, tables.textures(viewing), depth_test=False)
     return pixels(target)[::-1, :, :3] ** (1.0 / 2.2)
 
 
@@ -96,7 +96,7 @@ def composited(colours: np.ndarray, viewing) -> np.ndarray:
 def test_what_stands_in_front_hides_splats_unless_x_ray_shows_them(scene, before, through, share):
     """``before`` is where it stands, in the depth of the buffer; the splats are at 0.5."""
     start_gpu()
-    from gazesplat.gazesplat_addon.viewport import display
+    from gazesplat.gazesplat_addon.viewport import composite
     from gazesplat.gazesplat_addon.viewport.viewing import AS_THEY_ARE
 
     screen = gpu.types.GPUOffScreen(SIDE, SIDE, format="RGBA32F")
@@ -104,13 +104,13 @@ def test_what_stands_in_front_hides_splats_unless_x_ray_shows_them(scene, before
         gpu.state.depth_mask_set(True)
         gpu.state.active_framebuffer_get().clear(color=(0.0, 0.0, 0.0, 0.0), depth=before)
         grey = painted_a_metre_away(np.full((SIDE, SIDE, 3), 0.5))
-        display.composite(grey, VIEW, (0, 0), AS_THEY_ARE.steps, (None, None), depth_test=True, through=through)
+        composite.composite(grey, VIEW, (0, 0), AS_THEY_ARE.steps, (None, None), depth_test=True, through=through)
     np.testing.assert_allclose(pixels(screen.texture_color)[..., 3], share, atol=1e-6)
 
 
 def test_clipping_region_cuts(scene):
     start_gpu()
-    from gazesplat.gazesplat_addon.viewport import display
+    from gazesplat.gazesplat_addon.viewport import composite
     from gazesplat.gazesplat_addon.viewport.viewing import AS_THEY_ARE
 
     turned = np.eye(4)
@@ -118,12 +118,12 @@ def test_clipping_region_cuts(scene):
     view = View(turned, VIEW.projection, SIDE, SIDE)
     planes = np.zeros((6, 4))
     planes[0] = 1.0, 0.0, 0.0, 0.5       # of the world, x > -0.5 stays: a quarter at the view's top goes
-    cut = display._cutting_planes(SimpleNamespace(use_clip_planes=True, clip_planes=planes), view)
+    cut = composite.cutting_planes(SimpleNamespace(use_clip_planes=True, clip_planes=planes), view)
     screen = gpu.types.GPUOffScreen(SIDE, SIDE, format="RGBA32F")
     with screen.bind():
         gpu.state.active_framebuffer_get().clear(color=(0.0, 0.0, 0.0, 0.0))
         grey = painted_a_metre_away(np.full((SIDE, SIDE, 3), 0.5))
-        display.composite(grey, view, (0, 0), AS_THEY_ARE.steps, (None, None), depth_test=False, cut=cut)
+        composite.composite(grey, view, (0, 0), AS_THEY_ARE.steps, (None, None), depth_test=False, cut=cut)
     shown = pixels(screen.texture_color)[..., 3]
     assert (shown[:SIDE // 4] == 0.0).all() and (shown[SIDE // 4:] == 1.0).all()
 
