@@ -53,7 +53,7 @@ def run(context: JobContext) -> None:
     side_px, settings = training_settings(context)
     clip = filmed_clip(context.input_path, side_px, context)
     head = train_head(clip, side_px, settings, context)
-    context.emit_stage("Building the eyes", 0.04)
+    context.emit_stage("Building the eyes", 0.09)
     splats, groups, rig, scan, figures = with_eyes(clip, head.splats, context)
     write_portrait(context, scan, splats, groups, rig, figures | {
         "device": head.settings.device, "iterations": head.settings.iterations, "training_side_px": head.side_px,
@@ -87,7 +87,7 @@ def _whole(options: dict, name: str, usual: int, low: int, high: int) -> int:
 def train_head(clip: Clip, side_px: int, settings: TrainSettings, context: JobContext, keep: Keep | None = None) -> TrainedHead:
     """Train on a clip's frames and keep what is the head; goes on from the job's ``work/`` after a kill."""
     keep = keep or Keep()
-    context.emit_stage("Training the head", 0.5)
+    context.emit_stage("Training the head", 0.45)
 
     def attempt(side_px: int, settings: TrainSettings) -> TrainedHead:
         views = clip_views(clip, side_px)
