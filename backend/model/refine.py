@@ -49,8 +49,9 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
     limit = np.full((len(splats), 1), MOST_CHANGE, np.float32)
     for part, most in _MOST_CHANGE_OF.items():
         limit[(groups != parts.HEAD) & (groups % 10 == part)] = most
-    # Lashes show what lies under them; they may learn its brightness, but an iris' blue would shut with the lid as a line.
-    lashes = ((groups != parts.HEAD) & (groups % 10 == parts.UPPER_LASH))[:, None]
+    # Lashes, and the films over them, show what lies under them; they may learn its brightness, but an iris' blue would shut
+    # with the lid as a line, and hues that even out in the photo's pixels would show as coloured strands in a close-up.
+    lashes = ((groups != parts.HEAD) & np.isin(groups % 10, (parts.UPPER_LASH, parts.UPPER_SHADE)))[:, None]
     limit = np.minimum(limit, _globe_limit(posed, camera, rig))
     gain = None
     for step in range(ITERATIONS):
