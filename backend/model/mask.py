@@ -66,7 +66,7 @@ def person_share(image: np.ndarray) -> np.ndarray:
     return cv2.resize(answer, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _head_coordinates(shape: tuple[int, int], points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def head_coordinates(shape: tuple[int, int], points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return u (H, W), 1 at a frontal head's sides, and v (H, W), 0 at the ears' height and 1 at the chin, also of a head that is turned.
 
     Forehead and chin lie above each other from every side; chin and ears do not.
@@ -82,7 +82,7 @@ def _head_coordinates(shape: tuple[int, int], points: np.ndarray) -> tuple[np.nd
 
 def _clothes(image: np.ndarray, hard: np.ndarray, face: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return what lies below the jaw and has neither the face's nor the hair's colours: collars and scarves."""
-    u, v = _head_coordinates(image.shape[:2], points)
+    u, v = head_coordinates(image.shape[:2], points)
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.0), cv2.COLOR_RGB2LAB)
     skin = (cv2.erode(face, _disc(3)) > 0) & (v > 0.1)
     hair = (hard > 0) & (cv2.dilate(face, _disc(4)) == 0) & (v < 0.6)
@@ -108,7 +108,7 @@ def _colour_distance(lab: np.ndarray, where: np.ndarray, darker: float) -> np.nd
 
 def _below_neck(shape: tuple[int, int], points: np.ndarray, neck_share: float) -> np.ndarray:
     """Return what lies below a cut through the neck that curves with the jaw, and beside it (shoulders)."""
-    u, v = _head_coordinates(shape, points)
+    u, v = head_coordinates(shape, points)
     # The neck is about 0.85 of the face's half width; hair beside it may hang to the jaw's height.
     return (v > 1.0 + neck_share * (1.0 - 0.35 * u * u)) | ((v > 0.8) & (u > 1.0 + 1.3 * np.maximum(0.0, 1.1 - v)))
 

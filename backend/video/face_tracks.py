@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..model.mask import head_coordinates
 from .clip import Frames
 
 _FEATURES, _CONTRAST = 2500, 0.008
+_LOWEST = 0.95              # of the way from the ears to the chin
 _NEIGHBOURS = 3             # by turn, on either side
 _RATIO, _EPIPOLAR_PX = 0.82, 1.5
 FEWEST_VIEWS = 3
@@ -64,6 +66,9 @@ def _features(frames: Frames, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """Return pixels (N, 2), descriptors (N, 128) and colours (N, 3) of one frame's features on the head."""
     picture = frames.image(i)
     inside = cv2.erode((frames.mask(i) > 0.5).astype(np.uint8), np.ones((7, 7), np.uint8))
+    if frames.with_face[i]:
+        # The neck twists and the collar stays where a head turns.
+        inside[head_coordinates(inside.shape, frames.landmarks_px[i, :, :2])[1] > _LOWEST] = 0
     sift = cv2.SIFT_create(nfeatures=_FEATURES, contrastThreshold=_CONTRAST)
     points, descriptors = sift.detectAndCompute(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), inside)
     if not points:

@@ -2,11 +2,14 @@
 """Points of the head that are followed from frame to frame."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from gazesplat.backend.context import Cancelled
+from gazesplat.backend.model.face_model import CHIN, FOREHEAD, SIDES
 from gazesplat.backend.video.clip import IMAGES, MASKS, Frames, write_png
 from gazesplat.backend.video.face_tracks import FEWEST_VIEWS, Tracks, head_tracks
 
@@ -45,6 +48,16 @@ def test_points_go_with_the_head_and_the_wall_is_left_alone(frames):
         np.maximum.at(high, tracks.point, home[:, axis])
         assert np.mean(high - low < 1.0) > 0.97
     assert len(np.unique(np.stack([tracks.frame, tracks.point]), axis=1).T) == len(tracks.frame)
+
+
+def test_the_neck_is_not_followed(frames):
+    """It twists where a head turns: what lies below the chin says nothing of how the head is turned."""
+    faces = np.zeros((COUNT, 478, 3))
+    for index, (x, y) in {FOREHEAD: (60.0, 35.0), SIDES["left"]: (90.0, 55.0), SIDES["right"]: (30.0, 55.0), CHIN: (60.0, 95.0)}.items():
+        faces[:, index, :2] = [[x + STEP * i, y] for i in range(COUNT)]
+    tracks = head_tracks(replace(frames, landmarks_px=faces), np.arange(COUNT), np.arange(COUNT), lambda: None)
+    assert len(tracks.colours) > 30 and tracks.pixels[:, 1].max() < 95.0
+    assert head_tracks(frames, np.arange(COUNT), np.arange(COUNT), lambda: None).pixels[:, 1].max() > 105.0
 
 
 def test_a_point_that_is_seen_too_seldom_goes_with_its_readings():
