@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon.scene import store
-from .base import SidebarPanel
+from .base import SidebarPanel, roomy
 
 
 class GAZESPLAT_PT_farm(SidebarPanel, bpy.types.Panel):
@@ -20,7 +20,7 @@ class GAZESPLAT_PT_farm(SidebarPanel, bpy.types.Panel):
         return bool(store.splat_roots_in(context.scene))
 
     def draw(self, context: bpy.types.Context) -> None:
-        row = self.layout.row(align=True)
+        row = self.layout.row(align=True) if roomy(context) else self.layout.column(align=True)
         row.operator("gazesplat.check_farm", icon="CHECKMARK").fix = False
         row.operator("gazesplat.check_farm", text="Fix").fix = True
         self.layout.operator("gazesplat.write_farm_job", icon="EXPORT")

@@ -154,6 +154,10 @@ def press(call: str, share_x: float = 0.5, step_px: int = 13) -> Iterator[float]
         x = side.x + int(share_x * side.width)
         for y in range(side.y + side.height - 12, side.y, -step_px):
             yield from move(x, y)
+            if call not in under_mouse():
+                continue
+            redraw()    # what was found may be about to move
+            yield from move(x + 1, y)
             if call in under_mouse():
                 yield from click(x, y)
                 return

@@ -51,7 +51,7 @@ def walk(tmp_path_factory) -> tuple[Path, dict]:
         for name in NAMES:
             shutil.copyfile(out / f"{name}.png", PICTURES / f"{name}.png")
         window = cv2.imread(str(out / "window.png"))
-        cv2.imwrite(str(PICTURES / "window.jpg"), window[:1200], [cv2.IMWRITE_JPEG_QUALITY, 85])
+        cv2.imwrite(str(PICTURES / "window.jpg"), window[:1300], [cv2.IMWRITE_JPEG_QUALITY, 85])
         MADE_WITH.write_text(json.dumps({"version": report["version"]}) + "\n", "utf-8")
     return out, report
 
@@ -104,7 +104,10 @@ def test_f12_shows_the_portrait(walk):
     assert report["engines"] in (engines, {name: engines[name] for name in ("cycles", "eevee")})
     pictures = [cv2.imread(str(out / f"rendered_{name}.png")).astype(float) for name in report["engines"]]
     assert pictures[0].std() > 10
-    assert all(np.abs(one - pictures[0]).mean() < 2.0 for one in pictures[1:]), "the engines show the same"
+    # Without the world behind it, which exact colours take for display values, and our engine for light.
+    face = cv2.erode((pictures[0].max(axis=2) > 60).astype(np.uint8), np.ones((5, 5))) > 0
+    assert face.mean() > 0.1
+    assert all(np.abs(one - pictures[0])[face].mean() < 2.0 for one in pictures[1:]), "the engines show the same"
 
 
 def test_stranger_renders_the_sample_in_few_clicks(walk):
