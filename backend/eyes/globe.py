@@ -23,6 +23,7 @@ SCLERA_END_DEG = 105.0        # the globe is complete enough for every allowed r
 MOST_RINGS = 48               # of the iris: 9,000 splats, a tenth of a millimetre each
 FINE_END_DEG = 62.0           # what 35 deg of gaze can bring into the opening
 LIMBUS_END = 2.1              # the profile joins the scleral sphere at this many limbus angles
+HALO_IRIS_RADII = 0.08        # of a reflection, round it
 # Ridge of the shading fit per pixel: constant, x, x^2, height, two corners, two lid shadows.
 _SHADE_RIDGE = np.array([1e-4, 0.02, 0.2, 0.05, 0.01, 0.01, 0.01, 0.01])
 
@@ -146,7 +147,9 @@ def unroll_iris(scan: FaceScan, contour: EyeContour, rig: EyeRig) -> IrisTexture
             highlight |= bright
             median = _radial_median(texture, visible & ~_grow(highlight, (5, 7)))
     highlight = _grow(highlight, (3, 5))
-    colours = _complete(texture, visible & ~highlight, median)
+    # Cameras sharpen: a reflection has a dark halo, which would stay in the iris as a ring.
+    reach = round(HALO_IRIS_RADII * rings)
+    colours = _complete(texture, visible & ~_grow(highlight, (2 * reach + 1, 4 * reach + 1)), median)
     return IrisTexture(np.clip(colours, 0.0, 1.0), highlight, median, float(threshold), _pupil_share(median, rho))
 
 

@@ -25,7 +25,7 @@ MOST_CHANGE = 0.25
 DAMPING = 0.15              # of the median weight: splats that hardly show learn little
 # A globe's splats beside a lid or a reflection make up for errors of what lies over them: they may hardly change, or there are glaring
 # lines and black holes when the eye turns. Beside is within this many iris radii.
-MOST_BESIDE = 0.05
+MOST_BESIDE, MOST_UNDER_LIGHT = 0.05, 0.03
 BESIDE_IRIS_RADII = 0.08
 # Skin under lashes was restored, not seen: it may hardly change, or it would glow when the lid comes down.
 _MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.008, parts.UPPER_LASH: 0.12, parts.UPPER_SHADE: 0.25}
@@ -72,13 +72,15 @@ def _globe_limit(posed: PosedSplats, camera: Camera, rig: PortraitRig) -> np.nda
     """Return how much splats (N, 1) may change: those of a globe that lie beside or under something else hardly, all others freely."""
     limit = np.full((len(posed.means), 1), np.inf, np.float32)
     for side, eye in rig.eyes.items():
-        over = [parts.code(side, part) for part in (*parts.LID_PARTS, parts.HIGHLIGHT)]
-        matte = render(posed, camera, RenderSettings(), mattes={"over": over}).mattes["over"]
+        lids = [parts.code(side, part) for part in parts.LID_PARTS]
+        mattes = render(posed, camera, RenderSettings(), mattes={"lids": lids, "light": [parts.code(side, parts.HIGHLIGHT)]}).mattes
         iris = camera.w2c[:3] @ np.append(eye.iris_centre_m, 1.0)
-        near = cv2.GaussianBlur(matte, (0, 0), BESIDE_IRIS_RADII * eye.iris_radius_m / iris[2] * camera.fx)
+        sigma = BESIDE_IRIS_RADII * eye.iris_radius_m / iris[2] * camera.fx
         own = parts.is_part(posed.groups, side, parts.GLOBE_PARTS)
         at = posed.means[own] @ camera.w2c[:3, :3].T + camera.w2c[:3, 3]
         x, y = at[:, 0] / at[:, 2] * camera.fx + camera.cx, at[:, 1] / at[:, 2] * camera.fy + camera.cy
-        share = cv2.remap(near, (x - 0.5).astype(np.float32)[None], (y - 0.5).astype(np.float32)[None], cv2.INTER_LINEAR)[0]
-        limit[own, 0] = MOST_CHANGE + (MOST_BESIDE - MOST_CHANGE) * smoothstep(0.05, 0.35, share)
+        x, y = ((v - 0.5).astype(np.float32)[None] for v in (x, y))
+        for matte, most, (low, high) in ((mattes["lids"], MOST_BESIDE, (0.05, 0.35)), (mattes["light"], MOST_UNDER_LIGHT, (0.02, 0.1))):
+            share = cv2.remap(cv2.GaussianBlur(matte, (0, 0), sigma), x, y, cv2.INTER_LINEAR)[0]
+            limit[own, 0] = np.minimum(limit[own, 0], MOST_CHANGE + (most - MOST_CHANGE) * smoothstep(low, high, share))
     return limit
