@@ -14,6 +14,7 @@ import numpy as np
 
 from ...gazesplat_addon.rig.pose import Pose, pose_splats
 from ...gazesplat_addon.rig.sidecar import PortraitRig, load_sidecar
+from ...gazesplat_addon.splat.arrays import Splats
 from ...gazesplat_addon.splat.ply import read_ply
 from ..render import Camera, RenderSettings, render
 
@@ -39,10 +40,7 @@ def main(argv: list[str]) -> int:
     camera = eye_camera(rig, arguments.view, arguments.tile)
 
     def tile(label: str, pose: Pose) -> np.ndarray:
-        frame = render(pose_splats(splats, groups, rig, pose), camera.scaled(SUPERSAMPLE), RenderSettings())
-        picture = np.clip(frame.rgb + (1.0 - frame.alpha[..., None]) * GREY, 0.0, 1.0)
-        picture = cv2.resize(picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-        picture = np.ascontiguousarray(np.round(picture[..., ::-1] * 255.0).astype(np.uint8))
+        picture = picture_over_grey(pose_splats(splats, groups, rig, pose), camera)
         return cv2.putText(picture, label, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
 
     rows = [np.hstack([tile(f"yaw {yaw:+.0f} pitch {pitch:+.0f}", Pose.both(yaw, pitch)) for yaw in YAWS_DEG]) for pitch in PITCHES_DEG]
@@ -52,14 +50,28 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def picture_over_grey(splats: Splats, camera: Camera) -> np.ndarray:
+    """Return splats over grey as a BGR picture (height, width, 3) of bytes."""
+    frame = render(splats, camera.scaled(SUPERSAMPLE), RenderSettings())
+    picture = np.clip(frame.rgb + (1.0 - frame.alpha[..., None]) * GREY, 0.0, 1.0)
+    picture = cv2.resize(picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(np.round(picture[..., ::-1] * 255.0).astype(np.uint8))
+
+
 def eye_camera(rig: PortraitRig, view_deg: float, tile_px: int) -> Camera:
     """Return the photo's camera, swung about the head, cropped to both eyes."""
+    middle = np.mean([eye.iris_centre_m for eye in rig.eyes.values()], axis=0)
+    return cropped_camera(rig, view_deg, middle, (HALF_WIDTH_M, HALF_HEIGHT_M), tile_px)
+
+
+def cropped_camera(rig: PortraitRig, view_deg: float, centre_m: np.ndarray, half_size_m: tuple[float, float], width_px: int) -> Camera:
+    """Return the photo's camera, swung about the upright axis by ``view_deg``, cropped to ``half_size_m`` about ``centre_m`` (3,)."""
     a = np.radians(view_deg)
     swing = np.eye(4)
     swing[:2, :2] = [[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]
     w2c = np.array(rig.camera.w2c) @ swing
-    middle = w2c[:3] @ np.append(np.mean([eye.iris_centre_m for eye in rig.eyes.values()], axis=0), 1.0)
-    focal = tile_px / (2.0 * HALF_WIDTH_M) * middle[2]
-    height = round(tile_px * HALF_HEIGHT_M / HALF_WIDTH_M)
+    middle = w2c[:3] @ np.append(centre_m, 1.0)
+    focal = width_px / (2.0 * half_size_m[0]) * middle[2]
+    height = round(width_px * half_size_m[1] / half_size_m[0])
     x, y = focal * middle[:2] / middle[2]
-    return Camera(tile_px, height, focal, focal, tile_px / 2 - x, height / 2 - y, w2c)
+    return Camera(width_px, height, focal, focal, width_px / 2 - x, height / 2 - y, w2c)
