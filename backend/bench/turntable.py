@@ -34,7 +34,8 @@ def main(argv: list[str]) -> int:
     rig, groups = load_sidecar(arguments.portrait, len(splats))
     middle = np.percentile(splats.means, (2, 98), axis=0).mean(0)
     cameras = [cropped_camera(rig, view, middle, HALF_SIZE_M, arguments.tile) for view in VIEWS_DEG]
-    rows = [np.hstack([picture_over_grey(pose_splats(splats, groups, rig, pose), camera) for pose, camera in zip(poses, cameras, strict=True)])
+    rows = [np.hstack([picture_over_grey(pose_splats(splats, groups, rig, pose), camera)
+                       for pose, camera in zip(poses, cameras, strict=True)])
             for poses in ((Pose(),) * len(cameras), POSES)]
     cv2.imwrite(str(arguments.out), np.vstack(rows))
     sys.stdout.write(f"{arguments.out}\n")
