@@ -112,7 +112,7 @@ def test_selfie_killed_at_every_stage(selfie, root):
     for stage, folder in copies.items():
         paths.write_json_atomically(folder / paths.PID, {"pid": 0, "started": ""})
         killed = Job(folder)
-        assert (killed.state, killed.stage) == (CRASHED, stage) and killed.error.code == "crashed" and "log.txt" in killed.error.hint
+        assert (killed.state, killed.stage) == (CRASHED, stage) and killed.error.code == "crashed" and "log" in killed.error.hint
         assert not (folder / paths.RESULT).exists() and (folder / killed.spec.input).read_bytes() == photo
         registry.remove(killed)
         assert not folder.exists()
