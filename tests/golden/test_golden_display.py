@@ -106,7 +106,7 @@ def test_cycles_matches_the_reference_from_any_camera(scene, tmp_path, view):
     assert scenes.psnr_db(picture, expected) > CYCLES_DB
 
 
-# One of each kind that changes the projection: EEVEE takes seconds a picture, and Cycles is tested with the same nodes in all of them.
+# One of each kind that changes the projection: EEVEE takes seconds a picture, and Cycles is tested with these nodes in all cases.
 @pytest.mark.parametrize("view", [shifted_lens, wide_pixels, half_percentage, parallel_camera, placed_object], ids=lambda view: view.__name__)
 def test_eevee_matches_the_reference_from_any_camera(scene, tmp_path, eevee, view):
     splats = scenes.synthetic_splats(600, 1, seed=1)
