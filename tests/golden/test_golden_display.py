@@ -107,7 +107,10 @@ def test_cycles_matches_the_reference_from_any_camera(scene, tmp_path, view):
 
 
 # One of each kind that changes the projection: EEVEE takes seconds a picture, and Cycles is tested with these nodes in all cases.
-@pytest.mark.parametrize("view", [shifted_lens, wide_pixels, half_percentage, parallel_camera, placed_object], ids=lambda view: view.__name__)
+EEVEE_VIEWS = [shifted_lens, wide_pixels, half_percentage, parallel_camera, placed_object]
+
+
+@pytest.mark.parametrize("view", EEVEE_VIEWS, ids=lambda view: view.__name__)
 def test_eevee_matches_the_reference_from_any_camera(scene, tmp_path, eevee, view):
     splats = scenes.synthetic_splats(600, 1, seed=1)
     carrier = create_splat_object("Head", splats, collection=scene.collection)
