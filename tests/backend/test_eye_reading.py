@@ -2,14 +2,14 @@
 """What is read off eyes in a photo: the iris' size and place, and where the person looks, on drawn eyes whose truth is known."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 import pytest
 
 from gazesplat.backend.eyes.contour import WHITE_BEGINS, EyeContour, LidContour, clear_of_iris, measure_limbus
-from gazesplat.backend.eyes.gaze import estimate_rest_gaze, round_irises
+from gazesplat.backend.eyes.gaze import DEGREES_UP_PER_SCORE, IRIS_ABOVE_CORNERS, SCORE_AHEAD, estimate_rest_gaze, round_irises
 from gazesplat.backend.eyes.geometry import iris_points
 from gazesplat.backend.model.scan import EyeRuler
 
@@ -74,21 +74,29 @@ def test_an_iris_without_an_edge_stays_where_it_was():
 
 @dataclass
 class Looking:
-    """As much of a FaceScan as the gaze estimate reads: a camera straight in front, eyes turned by ``yaw_deg``."""
+    """As much of a FaceScan as the gaze estimate reads: a camera straight in front, eyes turned by ``yaw_deg`` and ``pitch_deg``.
+
+    ``scores`` are those of a look to the left, ``up`` those of a look upwards, minus for one downwards.
+    """
 
     yaw_deg: float
     scores: float = 0.0
+    pitch_deg: float = 0.0
+    up: float = SCORE_AHEAD
     fx: float = 1220.0
     ruler: EyeRuler = field(default_factory=EyeRuler)
 
     @property
     def blendshapes(self) -> dict[str, float]:
-        return {"eyeLookOutLeft": self.scores, "eyeLookInRight": self.scores, "eyeLookInLeft": 0.0, "eyeLookOutRight": 0.0}
+        return {"eyeLookOutLeft": self.scores, "eyeLookInRight": self.scores, "eyeLookInLeft": 0.0, "eyeLookOutRight": 0.0,
+                "eyeLookUpLeft": self.up, "eyeLookUpRight": self.up, "eyeLookDownLeft": 0.0, "eyeLookDownRight": 0.0}
 
     @property
     def eyes(self) -> dict[str, EyeContour]:
-        travel = self.ruler.lever_yaw_m * np.sin(np.radians(self.yaw_deg)) / (0.5 * self.ruler.iris_diameter_m) * RADIUS_PX
-        return {side: EyeContour(lid_contour(side), centre + [travel, 0.0], RADIUS_PX, 0.4) for side, centre in CENTRES.items()}
+        px_per_m = RADIUS_PX / (0.5 * self.ruler.iris_diameter_m)
+        aside = self.ruler.lever_yaw_m * np.sin(np.radians(self.yaw_deg)) * px_per_m
+        above = self.ruler.lever_pitch_m * np.sin(np.radians(self.pitch_deg)) * px_per_m + 2.0 * IRIS_ABOVE_CORNERS * RADIUS_PX
+        return {side: EyeContour(lid_contour(side), centre + [aside, -above], RADIUS_PX, 0.4) for side, centre in CENTRES.items()}
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         x, y = (pixels[..., 0] - 110.0) / self.fx, (pixels[..., 1] - 50.0) / self.fx
@@ -102,6 +110,22 @@ class Looking:
         return np.stack([points[..., 0], points[..., 2] - 0.6, -points[..., 1]], -1)
 
 
+class Raised(Looking):
+    """The same with the lens 12 degrees below the head's axis: irises, 5 mm before their corners, then seem to stand higher."""
+
+    def to_portrait(self, points: np.ndarray) -> np.ndarray:
+        tilt = np.radians(12.0)
+        level = super().to_portrait(points)
+        raised = np.stack([level[..., 0], level[..., 1] * np.cos(tilt) - level[..., 2] * np.sin(tilt),
+                           level[..., 1] * np.sin(tilt) + level[..., 2] * np.cos(tilt)], -1)
+        return raised
+
+    @property
+    def eyes(self) -> dict[str, EyeContour]:
+        parallax = 0.005 * np.tan(np.radians(12.0)) * RADIUS_PX / (0.5 * self.ruler.iris_diameter_m)
+        return {side: replace(eye, iris_px=eye.iris_px - [0.0, parallax]) for side, eye in super().eyes.items()}
+
+
 def test_a_look_into_the_lens_is_taken_for_one():
     assert estimate_rest_gaze(Looking(0.0)) is None
     assert estimate_rest_gaze(Looking(3.0, scores=0.1)) is None
@@ -112,6 +136,32 @@ def test_an_averted_gaze_is_noticed(yaw):
     found = estimate_rest_gaze(Looking(yaw, scores=yaw / 27.0))
     assert found is not None
     assert found[0] == pytest.approx(yaw, abs=1.0)
+
+
+@pytest.mark.parametrize("pitch", [-18.0, -11.0, 11.0, 18.0])
+def test_a_look_up_or_down_is_noticed(pitch):
+    up = SCORE_AHEAD + pitch / DEGREES_UP_PER_SCORE
+    yaw, found = estimate_rest_gaze(Looking(0.0, pitch_deg=pitch, up=up))
+    assert found == pytest.approx(pitch, abs=1.0)
+    assert yaw == pytest.approx(0.0, abs=0.2)
+    yaw, found = estimate_rest_gaze(Looking(14.0, scores=14.0 / 27.0, pitch_deg=pitch, up=up))
+    assert (yaw, found) == (pytest.approx(14.0, abs=1.0), pytest.approx(pitch, abs=1.0))
+
+
+def test_one_signal_alone_moves_no_gaze_up_or_down():
+    for pitch in (-15.0, 15.0):
+        up = SCORE_AHEAD + pitch / DEGREES_UP_PER_SCORE
+        assert estimate_rest_gaze(Looking(0.0, pitch_deg=pitch)) is None
+        assert estimate_rest_gaze(Looking(0.0, up=up)) is None
+        assert estimate_rest_gaze(Looking(0.0, pitch_deg=-pitch, up=up)) is None
+        assert estimate_rest_gaze(Looking(0.0, pitch_deg=0.4 * pitch, up=up)) is None
+
+
+def test_a_face_raised_to_the_lens_is_not_averted():
+    """The eyes look down by as much as the lens lies below the head's axis."""
+    scan = Raised(0.0, pitch_deg=-12.0, up=SCORE_AHEAD - 12.0 / DEGREES_UP_PER_SCORE)
+    assert estimate_rest_gaze(scan) is None
+    assert estimate_rest_gaze(Raised(0.0)) is not None      # along the head, so above the lens
 
 
 def test_an_iris_that_looks_aside_is_as_large_as_one_that_looks_ahead():
