@@ -238,7 +238,27 @@ def pictures(folder: Path) -> dict[str, tuple[Callable, object, Callable[[bytes]
         (folder / "portrait.scan.json").write_bytes(content)
         kept_scan.load_scan(folder / "portrait.photo.png")
     return {**{f"{kind} picture": (damaged_picture, data, read) for kind, data in kinds.items()},
-            "portrait.scan.json, whole": (damaged_json, whole_scan(), read_scan)}
+            "portrait.scan.json, whole": (damaged_json, whole_scan(), read_scan), "portrait.frames.npz": kept_frames(folder)}
+
+
+def kept_frames(folder: Path) -> tuple[Callable, bytes, Callable[[bytes], object]]:
+    """Return the same for what a clip's portrait keeps of it."""
+    import numpy as np
+
+    from gazesplat.backend.render import Camera
+    from gazesplat.backend.video import kept_frames
+    from gazesplat.backend.video.eye_views import EyeView
+    from tests.synthetic import synthetic_portrait
+
+    head = synthetic_portrait(head_count=10)[0]
+    view = EyeView(np.full((4, 6, 3), 0.5), np.ones((4, 6)), Camera(6, 4, 5.0, 5.0, 3.0, 2.0))
+    kept_frames.KeptFrames(np.ones((8, 9)), (1.0, -2.0), [view, view], head).save(folder)
+
+    def read(content: bytes) -> None:
+        (folder / "portrait.frames.npz").write_bytes(content)
+        kept, _ = kept_frames.load_frames(folder, (8, 9), head)
+        assert all(np.isfinite(one.image).all() and np.isfinite(one.camera.position).all() for one in kept.views)
+    return damaged_archive, (folder / "portrait.frames.npz").read_bytes(), read
 
 
 def whole_scan() -> dict:

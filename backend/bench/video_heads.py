@@ -149,12 +149,12 @@ def head_figures(truth: Truth, clip: Clip, options: dict, quality: str, heads: s
         placing = similarity(clip.cameras, [_original(truth, name, i) for name, i in places], truth)
         side_px, settings = training_settings(context)
         head = train_head(clip, side_px, settings, context, ORIGINAL_KEEP if heads == "ellipses" else Keep())
-        splats, groups, rig, _, figures = with_eyes(clip, head.splats, context)
-    seconds, spent, plain = time.monotonic() - started, time.process_time() - cpu, replace(rig, eyes={})
-    return {"side_px": head.side_px, "iterations": settings.iterations, "splats": len(splats), **figures,
+        eyed = with_eyes(clip, head.splats, context)
+    seconds, spent, plain = time.monotonic() - started, time.process_time() - cpu, replace(eyed.rig, eyes={})
+    return {"side_px": head.side_px, "iterations": settings.iterations, "splats": len(eyed.splats), **eyed.figures,
             "wall_s": round(seconds, 1), "cpu_s": round(spent, 1),
             "trained": judge(head.splats, np.zeros(len(head.splats), np.uint8), plain, placing, truth, None),
-            "rigged": judge(splats, groups, rig, placing, truth, out)}
+            "rigged": judge(eyed.splats, eyed.groups, eyed.rig, placing, truth, out)}
 
 
 def _original(truth: Truth, name: str, index: int) -> str:

@@ -104,12 +104,13 @@ def held_out_figures(clip: Clip, options: dict, quality: str, out: Path | None) 
     with bench_context(options, quality) as context:
         side_px, settings = training_settings(context)
         head = train_head(learnt, side_px, settings, context)
-        splats, groups, rig, _, figures = with_eyes(learnt, head.splats, context)
+        eyed = with_eyes(learnt, head.splats, context)
     seconds, spent = time.monotonic() - started, time.process_time() - cpu
     views, plain = clip_views(kept_back, head.side_px), np.full(len(head.splats), parts.HEAD, np.uint8)
-    return {"side_px": head.side_px, "iterations": settings.iterations, "splats": len(splats), **figures, "wall_s": round(seconds, 1),
-            "cpu_s": round(spent, 1), "trained": judge(head.splats, plain, replace(rig, eyes={}), views, None),
-            "rigged": judge(splats, groups, rig, views, out)}
+    return {"side_px": head.side_px, "iterations": settings.iterations, "splats": len(eyed.splats), **eyed.figures,
+            "wall_s": round(seconds, 1), "cpu_s": round(spent, 1),
+            "trained": judge(head.splats, plain, replace(eyed.rig, eyes={}), views, None),
+            "rigged": judge(eyed.splats, eyed.groups, eyed.rig, views, out)}
 
 
 def measure(folder: Path, prepare: Callable[[list[Path]], tuple[Clip, dict]], options: dict, quality: str, out: Path | None, *,

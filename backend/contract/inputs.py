@@ -81,8 +81,9 @@ def copy_portrait(photo: Path, folder: Path) -> str:
     """Copy a portrait that is to be built again: the photo that it keeps, its scan, splats and sidecar; raises as ``copy_input`` does."""
     for name in (result.SCAN, result.PLY, result.JSON, result.NPZ):
         copy_input(photo.parent / name, folder)
-    if (photo.parent / result.LINEAR).is_file():
-        copy_input(photo.parent / result.LINEAR, folder)
+    for name in (result.LINEAR, result.FRAMES):
+        if (photo.parent / name).is_file():
+            copy_input(photo.parent / name, folder)
     return copy_input(photo, folder)
 
 

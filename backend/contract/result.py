@@ -15,6 +15,7 @@ PREVIEW = "preview.png"
 METRICS = "metrics.json"
 PHOTO = "portrait.photo.png"       # the part of the photo that was read, and
 SCAN = "portrait.scan.json"        # what was read from it, see gazesplat_addon/rig/eye_marks.py
+FRAMES = "portrait.frames.npz"     # of a clip: the other frames' parts round the eyes, see backend/video/kept_frames.py
 LINEAR = "portrait.linear.npz"     # colours for linear blending, see gazesplat_addon/splat/linear_refit.py
 FILES = (PLY, JSON, NPZ, PREVIEW, METRICS)
 REFIT = "refit"                    # the kind of job that makes only these for a splat file that exists:

@@ -1,47 +1,74 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The job kind "eyes": a portrait is built again from the photo and scan in its folder, with its eyes as an artist has drawn them.
+"""The job kind "eyes": a portrait is built again from what its folder keeps, with its eyes as an artist has drawn them.
 
-Finding face, lids and irises is what takes long; all that follows from them is simply done anew, by the same steps.
+Finding face, lids and irises, and training a head, is what takes long; all that follows is simply done anew, by the same steps.
 """
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from ...gazesplat_addon.rig import eye_marks
-from ...gazesplat_addon.rig.sidecar import load_rig, load_sidecar
+import numpy as np
+
+from ...gazesplat_addon.rig import eye_marks, parts
+from ...gazesplat_addon.rig.sidecar import PortraitRig, load_rig, load_sidecar
 from ...gazesplat_addon.splat.files import read_splats
 from ...gazesplat_addon.splat.linear_refit import load_refit, path_beside, save_refit
 from ..context import JobContext
 from ..contract import inputs, result
-from ..contract.errors import GazeSplatError
 from ..contract.job import JobSpec
 from ..eyes.correction import differ
 from ..model.kept_scan import load_scan, marks_in_crop, with_marks
 from ..model.linear_refit import carried_over
+from ..model.scan import FaceScan
 from ..model.scan_photo import with_depth
-from .portrait_files import source_camera
+from ..render import Camera
+from ..video.eye_scan import depth_of
+from ..video.kept_frames import load_frames
+from .clip_eyes import put_eyes
+from .portrait_files import source_camera, write_portrait
 from .selfie import build_portrait
 
 
 def run(context: JobContext) -> None:
-    """Rebuild the portrait whose photo is ``context.input_path``, with its other files beside it.
+    """Rebuild the portrait whose photo, or frame, is ``context.input_path``, with its other files beside it.
 
     Options: ``eyes``, marks as in rig/eye_marks in pixels of the whole photo, any part of them; ``linear_refit``.
-    Raises GazeSplatError: those of load_scan, eye_marks and build_eyes, ``not-from-photo``.
+    Raises GazeSplatError: those of load_scan, eye_marks, build_eyes and load_frames.
     """
     context.emit_stage("Reading the photo", 0.02)
     scan, data = load_scan(context.input_path)
-    if data["kind"] != inputs.SELFIE:
-        raise GazeSplatError("not-from-photo", "Only the eyes of portraits that were made from one photo can be corrected.",
-                             "Reconstruct a frame of the video as a photo.")
+    if data["kind"] not in _REBUILT:
+        raise eye_marks.damaged(ValueError(f"nothing is built again from a scan of the kind {data['kind']}"))
     old = load_rig(context.input_path.parent)
     found = scan.eyes
     scan = with_marks(scan, marks_in_crop(context.spec.options.get("eyes") or {}, found, scan.crop))
     asked = JobSpec(id=context.spec.id, kind=data["kind"], quality=data["quality"], seed=data["seed"], options=data["options"])
-    scan = with_depth(scan, asked.options, context)
     provenance = old.provenance | ({eye_marks.EDITED_KEY: eye_marks.EDITED} if differ(found, scan.eyes) else {})
-    build_portrait(context, scan, replace(old, camera=source_camera(scan), provenance=provenance), asked, _refit_of_before)
+    drawn = frozenset(side for side, eye in scan.eyes.items() if eye.lids is not found[side].lids)
+    _REBUILT[data["kind"]](context, scan, replace(old, camera=source_camera(scan), provenance=provenance), asked, drawn)
+
+
+def _from_photo(context: JobContext, scan: FaceScan, rig: PortraitRig, asked: JobSpec, drawn: frozenset[str]) -> None:
+    build_portrait(context, with_depth(scan, asked.options, context), rig, asked, _refit_of_before)
+
+
+def _from_clip(context: JobContext, scan: FaceScan, rig: PortraitRig, asked: JobSpec, drawn: frozenset[str]) -> None:
+    """Put the head back as it was trained, and give it eyes anew, fitted to the same frames; its own splats stay."""
+    folder, (height, width) = context.input_path.parent, scan.image.shape[:2]
+    splats = read_splats(folder / result.PLY)
+    _, groups = load_sidecar(folder, len(splats), splats.means)
+    kept, head = load_frames(folder, (height, width), splats.select(groups == parts.HEAD))
+    context.emit_stage("Finding the depth", 0.03)
+    depth = depth_of(head, Camera(width, height, scan.fx, scan.fy, scan.cx, scan.cy, scan.portrait_to_camera))
+    scan = replace(scan, head_mask=kept.mask, depth_m=depth, back_depth_m=np.full_like(depth, np.nan))
+    context.emit_stage("Building the eyes", 0.5)
+    eyed = put_eyes(head, scan, rig, asked.options, kept.rest_gaze_deg, lambda _: kept.views, context.progress, kept.drawn | drawn)
+    eyed.kept.save(context.result_part_folder)
+    write_portrait(context, scan, eyed.splats, eyed.groups, eyed.rig, eyed.figures, scan_of=asked, refit=_refit_of_before)
+
+
+_REBUILT = {inputs.SELFIE: _from_photo, inputs.VIDEO: _from_clip}
 
 
 def _refit_of_before(ply: Path, out: Path, context: JobContext) -> dict:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ...gazesplat_addon.rig import parts
 from ...gazesplat_addon.rig.sidecar import PortraitRig
-from ...gazesplat_addon.splat.arrays import Splats, concatenate
+from ...gazesplat_addon.splat.arrays import Splats
 from ..context import JobContext
 from ..contract.errors import GazeSplatError
-from ..eyes.build import build_eyes
 from ..model.camera import head_angles_deg
 from ..model.scan import FaceScan
 from ..train import device
@@ -22,10 +22,10 @@ from ..train.settings import TrainSettings, preset
 from ..train.trainer import Progress, Trained, train
 from ..train.views import View, clip_views
 from ..video.clip import Clip
-from ..video.eye_fit import fit_eyes
-from ..video.eye_scan import replaced_by_eyes, scan_eyes
+from ..video.eye_scan import scan_eyes
 from ..video.eye_views import eye_views
 from ..video.prepare import prepare_clip
+from .clip_eyes import EyedHead, put_eyes
 from .portrait_files import distance_m, provenance, source_camera, write_png, write_portrait
 
 FRAMES_SHORT_SIDE_PX = 540      # cameras and irises want more pixels than training on a CPU can afford
@@ -54,10 +54,13 @@ def run(context: JobContext) -> None:
     clip = filmed_clip(context.input_path, side_px, context)
     head = train_head(clip, side_px, settings, context)
     context.emit_stage("Building the eyes", 0.09)
-    splats, groups, rig, scan, figures = with_eyes(clip, head.splats, context)
-    write_portrait(context, scan, splats, groups, rig, figures | {
+    eyed = with_eyes(clip, head.splats, context)
+    if eyed.kept:
+        eyed.kept.save(context.result_part_folder)
+    write_portrait(context, eyed.scan, eyed.splats, eyed.groups, eyed.rig, eyed.figures | {
         "device": head.settings.device, "iterations": head.settings.iterations, "training_side_px": head.side_px,
-        "training_psnr_db": round(head.trained.psnr_db, 2), "frames": len(clip.frames), "cameras": clip.cameras.source})
+        "training_psnr_db": round(head.trained.psnr_db, 2), "frames": len(clip.frames), "cameras": clip.cameras.source},
+                   scan_of=context.spec if eyed.kept else None)
 
 
 def filmed_clip(path: Path, side_px: int, context: JobContext) -> Clip:
@@ -121,8 +124,8 @@ class _Reporter:
             self.context.preview(path)
 
 
-def with_eyes(clip: Clip, head: Splats, context: JobContext) -> tuple:
-    """Return splats, groups, rig, the scan of the eyes' frame and figures: the head with living eyes in place of its trained ones.
+def with_eyes(clip: Clip, head: Splats, context: JobContext) -> EyedHead:
+    """Return the head with living eyes in place of its trained ones, and the scan of the frame that they come from.
 
     A head whose eyes are never seen open keeps what was trained.
     """
@@ -135,20 +138,13 @@ def with_eyes(clip: Clip, head: Splats, context: JobContext) -> tuple:
         context.warn(error.code, f"{error.message} It can be shown and turned, but not look around.", error.hint)
         return _without_eyes(clip, head, context)
     scan = eyes.scan
-    built = build_eyes(scan, {"rest_gaze_deg": eyes.gaze_deg, **{k: v for k, v in options.items() if v is not None}})
-    kept = head.select(~replaced_by_eyes(head, scan, built.exclude_mask, built.depth_m))
-    flat = replace(built.splats, sh_rest=np.zeros((len(built.splats), head.sh_rest.shape[1], 3), np.float32))
-    groups = np.concatenate([np.full(len(kept), parts.HEAD, np.uint8), built.groups])
-    rig = PortraitRig(source_camera(scan), built.rigs, gaze_distance_m=float(options.get("gaze_distance_m", distance_m(scan))),
+    rig = PortraitRig(source_camera(scan), {}, gaze_distance_m=float(options.get("gaze_distance_m", distance_m(scan))),
                       provenance=provenance(context), warnings=list(context.warnings))
-    splats = concatenate([kept, flat])
-    views = eye_views(clip, eyes.frame, flat.means)
-    splats, rig = fit_eyes(splats, groups, rig, views, context.progress)
-    return splats, groups, rig, scan, {"eye_splats": len(flat), "eye_frame": int(clip.frames.index[eyes.frame]),
-                                       "eye_views": len(views)}
+    eyed = put_eyes(head, scan, rig, options, eyes.gaze_deg, partial(eye_views, clip, eyes.frame), context.progress)
+    return replace(eyed, figures=eyed.figures | {"eye_frame": int(clip.frames.index[eyes.frame])})
 
 
-def _without_eyes(clip: Clip, head: Splats, context: JobContext) -> tuple:
+def _without_eyes(clip: Clip, head: Splats, context: JobContext) -> EyedHead:
     """Return what with_eyes does for a head without a rig, shown from the frame that sees it most from the front and upright."""
     frames, cameras = clip.frames, clip.cameras
     turned = [np.hypot(*head_angles_deg(w2c[:3, :3])[:2]) + abs(head_angles_deg(w2c[:3, :3])[2]) for w2c in cameras.world_to_camera]
@@ -157,4 +153,4 @@ def _without_eyes(clip: Clip, head: Splats, context: JobContext) -> tuple:
     scan = FaceScan(image, frames.landmarks_px[frame], {}, cameras.fx, cameras.fy, cameras.cx, cameras.cy, cameras.world_to_camera[frame],
                     frames.mask(frame), nothing, nothing, {}, cameras.ruler)
     rig = PortraitRig(source_camera(scan), {}, provenance=provenance(context), warnings=list(context.warnings))
-    return head, np.full(len(head), parts.HEAD, np.uint8), rig, scan, {"eye_splats": 0}
+    return EyedHead(head, np.full(len(head), parts.HEAD, np.uint8), rig, scan, {"eye_splats": 0})

@@ -70,14 +70,18 @@ class Drawn:
     opacities: np.ndarray
 
 
-def fit_eyes(splats: Splats, groups: np.ndarray, rig: PortraitRig, views: list[EyeView], report: Report) -> tuple[Splats, PortraitRig]:
-    """Return splats and rig with both eyes fitted to the views; the head's splats stay. ``report`` may raise."""
+def fit_eyes(splats: Splats, groups: np.ndarray, rig: PortraitRig, views: list[EyeView], report: Report,
+             drawn: frozenset[str] = frozenset()) -> tuple[Splats, PortraitRig]:
+    """Return splats and rig with both eyes fitted to the views; the head's splats stay. ``report`` may raise.
+
+    The lids of sides that an artist has ``drawn`` move along the rays of the rig's camera alone, and so stay where they were drawn.
+    """
     eyes = {}
     for n, side in enumerate(rig.eyes if views else ()):
         def told(done: float, n: int = n) -> None:
             report((n + done) / len(rig.eyes), "Fitting the eyes to the other frames")
 
-        fit = EyeFit(side, splats, groups, rig, views)
+        fit = EyeFit(side, splats, groups, rig, views, drawn=side in drawn)
         fit.run(told)
         splats, eyes[side] = fit.fitted(splats), fit.mould.shaped_rig(fit.shape)
     return splats, replace(rig, eyes={**rig.eyes, **eyes})
@@ -86,10 +90,12 @@ def fit_eyes(splats: Splats, groups: np.ndarray, rig: PortraitRig, views: list[E
 class EyeFit:
     """One eye on its way from as it was built to what the views show."""
 
-    def __init__(self, side: str, splats: Splats, groups: np.ndarray, rig: PortraitRig, views: list[EyeView]) -> None:
+    def __init__(self, side: str, splats: Splats, groups: np.ndarray, rig: PortraitRig, views: list[EyeView], *,
+                 drawn: bool = False) -> None:
         w2c = np.array(rig.camera.w2c)
         eye_point = -np.linalg.solve(w2c[:3, :3], w2c[:3, 3])
         rest = pose_splats(splats, groups, rig, Pose(), eye_point)
+        self._across_step_m = 0.0 if drawn else ACROSS_STEP_M
         self.mould, self.shape = Mould(side, rest, rig.eyes[side], eye_point), Shape.as_built()
         rows = self.mould.rows
         self._colours, self._opacities = splats.colours[rows], rest.opacities[rows]
@@ -146,7 +152,7 @@ class EyeFit:
         """Take all steps; ``report`` is told the share that is done."""
         shape, random, order = self.shape, np.random.default_rng(0), []
         shape_movers = [(Adam(values, damping, 0.98), values, step) for values, damping, step in (
-            (shape.along_ray, 0.5, RAY_STEP_M), (shape.across, 0.5, ACROSS_STEP_M), (shape.shift, 1.0, SHIFT_STEP_M),
+            (shape.along_ray, 0.5, RAY_STEP_M), (shape.across, 0.5, self._across_step_m), (shape.shift, 1.0, SHIFT_STEP_M),
             (shape.turn, 1.0, TURN_STEP_RAD), (shape.lash, 1.0, LASH_STEP))]
         glance_movers = [Adam(one, 1.0, 0.9) for one in self.glances]
         for with_colours, steps in ((False, SHAPE_STEPS), (True, COLOUR_STEPS)):

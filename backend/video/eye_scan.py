@@ -51,7 +51,7 @@ def scan_eyes(clip: Clip, head: Splats) -> EyeScan:
     frames, cameras = clip.frames, clip.cameras
     image = frames.image(frame).astype(np.float32) / np.float32(255.0)
     w2c = cameras.world_to_camera[frame]
-    depth = _depth(head, Camera(frames.width, frames.height, cameras.fx, cameras.fy, cameras.cx, cameras.cy, w2c))
+    depth = depth_of(head, Camera(frames.width, frames.height, cameras.fx, cameras.fy, cameras.cx, cameras.cy, w2c))
     eyes = find_eyes(image, frames.landmarks_px[frame])
     distances = {side: _iris_depth(cameras.face_points[IRISES[side]], w2c, depth, eye) for side, eye in eyes.items()}
     # Both irises are one size in metres; at their own distances they are not in pixels.
@@ -76,7 +76,7 @@ def _best_frame(clip: Clip) -> int:
     return int(np.argmax(worth))
 
 
-def _depth(head: Splats, camera: Camera) -> np.ndarray:
+def depth_of(head: Splats, camera: Camera) -> np.ndarray:
     """Return the head's planar depth (H, W) float32 in metres, NaN where there is no head."""
     frame = render(as_seen(head, camera), camera, RenderSettings(), depth=True)
     return np.where(frame.alpha > SEEN_ALPHA, frame.depth, np.nan).astype(np.float32)

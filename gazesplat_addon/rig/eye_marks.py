@@ -103,7 +103,7 @@ def read_scan(folder: Path) -> dict:
     path = Path(folder) / SCAN
     if not path.is_file():
         raise GazeSplatError("no-scan", f"There is no {SCAN} beside the portrait, so its eyes cannot be built again.",
-                             "Reconstruct the portrait from its photo once more; from then on its eyes can be corrected.")
+                             "Reconstruct the portrait from its photo or clip once more; from then on its eyes can be corrected.")
     try:
         data = plain_json.read(path)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -120,7 +120,7 @@ def read_scan(folder: Path) -> dict:
 
 def damaged(error: Exception) -> GazeSplatError:
     """Return the error for a ``portrait.scan.json`` that cannot be used."""
-    return GazeSplatError("bad-scan", f"{SCAN} is damaged ({error}).", "Reconstruct the portrait from its photo once more.")
+    return GazeSplatError("bad-scan", f"{SCAN} is damaged ({error}).", "Reconstruct the portrait from its photo or clip once more.")
 
 
 def completed(given: object, found: Mapping[str, EyeMarks]) -> dict[str, EyeMarks]:

@@ -195,7 +195,7 @@ def test_marks_given_with_a_photo_count_from_the_start() -> None:
     (lambda folder: change(folder, lambda data: data.update(version=9)), "scan-newer"),
     (lambda folder: change(folder, lambda data: data["eyes"]["left"]["lids"].update(upper=[0.0])), "bad-scan"),
     (lambda folder: change(folder, lambda data: data.update(landmarks_px=[[1.0, 2.0]])), "bad-scan"),
-    (lambda folder: change(folder, lambda data: data.update(kind="video")), "not-from-photo"),
+    (lambda folder: change(folder, lambda data: data.update(kind="video")), "no-scan"),
     (lambda folder: (folder / result.PHOTO).write_bytes(b"nothing"), "photo-unreadable")])
 def test_damaged_folders_are_refused(made: Path, tmp_path: Path, spoil, code: str) -> None:
     shutil.copytree(made, tmp_path / "portrait")

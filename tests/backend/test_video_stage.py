@@ -112,9 +112,10 @@ def test_a_head_whose_eyes_are_never_open_comes_without_living_ones(tmp_path):
             write_png(tmp_path / kind / name, np.full(shape, 200, np.uint8))
     context = JobStandIn(tmp_path / "clip.mp4")
     head = blobs(np.zeros((3, 3)))
-    splats, groups, rig, scan, figures = with_eyes(shut, head, context)
-    assert splats is head and (groups == parts.HEAD).all() and rig.eyes == {} and figures["eye_splats"] == 0
-    assert context.codes == ["no-eyes"] and rig.warnings == context.warnings
+    eyed = with_eyes(shut, head, context)
+    scan = eyed.scan
+    assert eyed.splats is head and (eyed.groups == parts.HEAD).all() and eyed.rig.eyes == {} and eyed.figures["eye_splats"] == 0
+    assert context.codes == ["no-eyes"] and eyed.rig.warnings == context.warnings and eyed.kept is None
     assert scan.image.shape == (shut.frames.height, shut.frames.width, 3) and scan.head_mask.max() > 0.7
 
 

@@ -20,7 +20,7 @@ from gazesplat.gazesplat_addon.splat import npz
 from tests.fuzz_files import HEADERS, array_with_header
 from tests.synthetic import synthetic_portrait
 
-INPUTS, BY_BACKEND = 500, 12    # eleven kinds of pictures, and a whole scan
+INPUTS, BY_BACKEND = 500, 13    # eleven kinds of pictures, a whole scan, and what is kept of a clip
 READERS = ("job.json", "pid.json", "events.jsonl", "portrait.json", "motion preset", "portrait.scan.json", "portrait.npz",
            "portrait.linear.npz", "readings.npz")
 
