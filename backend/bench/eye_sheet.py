@@ -12,9 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...gazesplat_addon.rig.pose import Pose, pose_splats
+from ...gazesplat_addon.rig.pose import Posable, Pose
 from ...gazesplat_addon.rig.sidecar import PortraitRig, load_sidecar
-from ...gazesplat_addon.splat.arrays import Splats
 from ...gazesplat_addon.splat.ply import read_ply
 from ..render import Camera, RenderSettings, render
 
@@ -37,10 +36,10 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     splats = read_ply(arguments.portrait / "portrait.ply")
     rig, groups = load_sidecar(arguments.portrait, len(splats))
-    camera = eye_camera(rig, arguments.view, arguments.tile)
+    posable, camera = Posable(splats, groups, rig), eye_camera(rig, arguments.view, arguments.tile)
 
     def tile(label: str, pose: Pose) -> np.ndarray:
-        picture = picture_over_grey(pose_splats(splats, groups, rig, pose), camera)
+        picture = picture_over_grey(posable, pose, camera)
         return cv2.putText(picture, label, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
 
     rows = [np.hstack([tile(f"yaw {yaw:+.0f} pitch {pitch:+.0f}", Pose.both(yaw, pitch)) for yaw in YAWS_DEG]) for pitch in PITCHES_DEG]
@@ -50,9 +49,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def picture_over_grey(splats: Splats, camera: Camera) -> np.ndarray:
-    """Return splats over grey as a BGR picture (height, width, 3) of bytes."""
-    frame = render(splats, camera.scaled(SUPERSAMPLE), RenderSettings())
+def picture_over_grey(portrait: Posable, pose: Pose, camera: Camera) -> np.ndarray:
+    """Return a posed portrait over grey as a BGR picture (height, width, 3) of bytes."""
+    eye_point_m = -camera.w2c[:3, :3].T @ camera.w2c[:3, 3]
+    frame = render(portrait.splats(pose, eye_point_m), camera.scaled(SUPERSAMPLE), RenderSettings())
     picture = np.clip(frame.rgb + (1.0 - frame.alpha[..., None]) * GREY, 0.0, 1.0)
     picture = cv2.resize(picture, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(np.round(picture[..., ::-1] * 255.0).astype(np.uint8))

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...gazesplat_addon.rig.pose import Pose, pose_splats
+from ...gazesplat_addon.rig.pose import Posable, Pose
 from ...gazesplat_addon.rig.sidecar import load_sidecar
 from ...gazesplat_addon.splat.ply import read_ply
 from .eye_sheet import cropped_camera, picture_over_grey
@@ -32,9 +32,10 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     splats = read_ply(arguments.portrait / "portrait.ply")
     rig, groups = load_sidecar(arguments.portrait, len(splats))
+    posable = Posable(splats, groups, rig)
     middle = np.percentile(splats.means, (2, 98), axis=0).mean(0)
     cameras = [cropped_camera(rig, view, middle, HALF_SIZE_M, arguments.tile) for view in VIEWS_DEG]
-    rows = [np.hstack([picture_over_grey(pose_splats(splats, groups, rig, pose), camera)
+    rows = [np.hstack([picture_over_grey(posable, pose, camera)
                        for pose, camera in zip(poses, cameras, strict=True)])
             for poses in ((Pose(),) * len(cameras), POSES)]
     cv2.imwrite(str(arguments.out), np.vstack(rows))
