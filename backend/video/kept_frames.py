@@ -20,7 +20,7 @@ from ..render import Camera
 from .eye_views import MOST_VIEWS, EyeView
 
 VERSION = 1
-MOST_VIEW_PIXELS = 4_000_000      # of all parts together: sixteen of 500 x 500
+MOST_VIEW_PIXELS = 24_000_000     # of all parts together: sixteen of a face that fills frames of 2160 pixels
 MOST_UNDER = 200_000              # as many as a trained head has
 _UNDER = "under_"
 _LARGEST_M = 1e3
