@@ -113,6 +113,21 @@ def test_a_fitted_eye_moves_as_the_true_one(story, pose):
     assert after < 0.6 * before
 
 
+def test_the_lower_margin_comes_no_nearer_than_the_upper_one() -> None:
+    """It would show through the lash line of a shut eye; views of open eyes do not say so."""
+    shape = Shape.as_built()
+    random = np.random.default_rng(1)
+    shape.along_ray[:] = random.normal(0.0, 1e-3, shape.along_ray.shape)
+    before = shape.along_ray.reshape(2, len(AWAY), len(ALONG)).copy()
+    Mould.keep_order(shape)
+    upper, lower = (shape.along_ray.reshape(before.shape)[lid, 0] for lid in (0, 1))
+    assert (upper <= lower + 1e-9).all()
+    fine = before[0, 0] <= before[1, 0]
+    assert fine.any() and not fine.all()
+    np.testing.assert_array_equal(upper[fine], before[0, 0][fine])
+    np.testing.assert_array_equal(shape.along_ray.reshape(before.shape)[:, 1:], before[:, 1:])
+
+
 def test_a_mould_knows_its_own_slope():
     splats, groups, rig = synthetic_portrait(head_count=200)
     random, eye_point = np.random.default_rng(4), np.array([0.05, -0.6, 0.02])
