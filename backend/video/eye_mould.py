@@ -28,6 +28,7 @@ SHIFT_M, TURN_RAD, ROLL_RAD, LASH = 2e-3, 0.03, 0.003, 0.3
 STIFFNESS = 0.02
 CLEAR_M = 0.0004             # lids keep this far before the globe wherever they come to lie, or it would show through them
 BARRIER = 5e3                # of what is beyond that, a splat
+LEAD_AT_CORNER_M = 0.0006    # the outer one, over which the upper lid comes down furthest
 LASH_RANGE = (-0.12, 0.5)    # lashes between 21 and 33 degrees: steeper ones would be seen end-on when the lid is shut, and hardly show
 
 
@@ -118,14 +119,13 @@ class Mould:
 
     @staticmethod
     def keep_order(shape: Shape) -> None:
-        """Move the lids' margins along the rays, if need be, until the lower one lies no nearer than the upper one than it was built.
+        """Move the upper lid's margin towards the camera, if need be, until it lies before what it comes to cover of the lower lid.
 
-        It was built a little behind; were it before, it would show through the line of lashes of a shut eye.
+        It was built so; behind it, a shut eye's line of lashes would be hidden by the lower lid. Open eyes do not tell.
         """
         along = shape.along_ray.reshape(2, len(AWAY), len(ALONG))
-        excess = np.maximum(along[0, 0] - along[1, 0], 0.0)
-        along[0, 0] -= 0.5 * excess
-        along[1, 0] += 0.5 * excess
+        lower = np.minimum(along[1, 0], 0.5 * (along[1, 0] + along[1, 1]))
+        along[0, 0] = np.minimum(along[0, 0], lower - LEAD_AT_CORNER_M * lids.smoothstep(0.3, 0.7, ALONG))
 
     def _in_net(self, vectors: np.ndarray) -> np.ndarray:
         return np.hstack([(vectors * self._rays).sum(1, keepdims=True), vectors @ self._frame[:, :2]])
