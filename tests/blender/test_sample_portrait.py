@@ -54,8 +54,8 @@ def test_it_can_be_directed_and_rendered_with_no_backend(sample, tmp_path):
     sample.gaze = (25.0, 0.0)
     aside = rendered(tmp_path / "aside.png")
     assert 0.2 < (ahead[..., 3] > 0.9).mean() < 0.9 and ahead[..., :3][ahead[..., 3] > 0.9].std() > 0.1
-    moved = np.abs(aside - ahead).max(-1) > 0.1
-    assert 4 <= moved.sum() < 0.1 * moved.size    # the eyes, and nothing else
+    moved = np.abs(aside - ahead).max(-1) > 0.03    # a pixel is as large as an iris here
+    assert 6 <= moved.sum() < 0.02 * moved.size    # the eyes, and nothing else
 
 
 def test_notes_travel_with_the_portrait(sample, gs, tmp_path):
