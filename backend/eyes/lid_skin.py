@@ -21,8 +21,9 @@ LASH_IRIS_RADII = (0.3, 1.0)   # least and greatest height of photographed lashe
 LINE_IRIS_RADII = 0.17         # the band of lash roots on the lid's edge, 1 mm: all that shows of lashes seen end-on
 FOLD_IRIS_RADII = 1.2          # dark bands narrower than this are creases and hollows, not the skin's own tone
 STRAND_WINDOW_IRIS_RADII = 0.3  # skin shows between strands within this distance along the lid
-LIT_SHARE = 0.7                # how far a shut lid takes the brightness of the skin around it
-BULGE = 0.12                   # of its brightness
+# How far a shut lid keeps what it shows of its own: being brighter or darker than the skin around it, and its hue.
+OWN_LIGHT, OWN_SHADE, OWN_HUE = 0.3, 0.5, 0.25
+BULGE = 0.15                   # of its brightness
 BULGE_EDGE = 0.6
 MOST_DETAIL = 0.03             # skin's own unevenness; more is a hair or a glint
 
@@ -31,7 +32,10 @@ MOST_DETAIL = 0.03             # skin's own unevenness; more is a hair or a glin
 class LidSkin:
     """What an upper lid is made of.
 
-    clean        (rows, columns, 3), skin alone, with the line of lash roots on its edge
+    clean        (rows, columns, 3), skin alone
+    line_alpha   (rows, columns), the line of lash roots, which the lid's edge keeps
+    own          (rows, columns), where the skin's own detail shows, and moves (rows, columns), where it is restored at all
+    crease       (columns,), share by which the photo's crease is darker than the skin beside it
     dark_alpha   (rows, columns), all that hides it, in the colour of lashes
     lash_alpha   (rows, columns), how much the photo shows of lashes, the line of their roots among them, which the skin has too
     lash_height  (columns,), up to which lashes rise, pixels
@@ -39,17 +43,22 @@ class LidSkin:
     """
 
     clean: np.ndarray
+    line_alpha: np.ndarray
+    own: np.ndarray
+    moves: np.ndarray
+    crease: np.ndarray
     dark_alpha: np.ndarray
     lash_alpha: np.ndarray
     lash_height: np.ndarray
     lash_colour: np.ndarray
 
 
-def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.ndarray, *, width_px: float, reach_px: float,
+def part_lid(colours: np.ndarray, around: np.ndarray, x_px: np.ndarray, t_px: np.ndarray, *, width_px: float, reach_px: float,
              r: float) -> LidSkin:
     """Part colours (rows, columns, 3) of an upper lid into skin and film.
 
-    ``below`` (K, columns, 3) is the skin below the eye; ``reach_px`` the height beyond which nothing moves.
+    ``around`` (rows, columns, 3) is the tone of the skin round the eye where each place lies when shut; ``reach_px`` the height
+    beyond which nothing moves.
     """
     step = float(t_px[1] - t_px[0])
     # Beyond the corners there is skin alone on the nose's side, and lashes that lean out on the other.
@@ -66,12 +75,17 @@ def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.
     height = _lash_height(bright, t_px, step, r)
     over = t_px[:, None] - height
     held = np.take_along_axis(bright, np.clip(np.maximum(t_px[:, None], height) / step, 0, len(t_px) - 1).astype(int), axis=0)
-    lit = _lit_when_shut(held, below.mean(-1), t_px, reach_px, step, r) * _bulge(x_px / width_px, t_px / reach_px)
-    skin_share = smoothstep(-0.05 * r, 0.15 * r, over)
+    smooth, crease = _unfolded(held, t_px - height.mean(), reach_px, step, r)
+    asked = around.mean(-1)
+    lit = asked + OWN_LIGHT * np.maximum(smooth - asked, 0.0) + OWN_SHADE * np.minimum(smooth - asked, 0.0)
+    lit *= _bulge(x_px / width_px, t_px / reach_px)
+    own = smoothstep(0.0, 0.4 * r, over)
     plain = smoothstep(0.75, 0.95, light / np.maximum(held, 0.02))
-    tone = _fill(colours / np.maximum(light, 0.02)[..., None], skin_share * plain, r / step)
-    detail = np.clip(colours - _blur(colours, 0.15 * r / step), -MOST_DETAIL, MOST_DETAIL) * smoothstep(0.0, 0.4 * r, over)[..., None]
-    clean = lit[..., None] * tone + detail
+    tone = _fill(colours / np.maximum(light, 0.02)[..., None], smoothstep(-0.05 * r, 0.15 * r, over) * plain, r / step)
+    shut_tone = around / np.maximum(asked, 0.02)[..., None]
+    shut_tone = shut_tone + OWN_HUE * (tone - shut_tone)
+    detail = np.clip(colours - _blur(colours, 0.15 * r / step), -MOST_DETAIL, MOST_DETAIL) * own[..., None]
+    clean = lit[..., None] * shut_tone + detail
     # Strands that stick out are filled with the tone of the skin beside them, which is paler than a strand made bright.
     strand = smoothstep(1.02, 1.2, bright / np.maximum(light, 0.02)) * along * (1.0 - smoothstep(0.4 * r, 0.7 * r, over))
     bare = colours + (bright[..., None] * tone - colours) * strand[..., None]
@@ -92,38 +106,13 @@ def part_lid(colours: np.ndarray, below: np.ndarray, x_px: np.ndarray, t_px: np.
     lash = np.maximum(1.0 - (1.0 - lash) / (1.0 - np.minimum(ends, 0.9)), 0.0)
     line = root * (1.0 - smoothstep(0.75, 1.25, t_px / (LINE_IRIS_RADII * r)))[:, None]
     dark = 1.0 - (1.0 - alpha) / (1.0 - np.minimum(line, 0.97))
-    return LidSkin(clean + (lash_colour - clean) * line[..., None], np.maximum(dark, 0.0), lash, height, lash_colour)
+    return LidSkin(clean, line, own, moves, crease, np.maximum(dark, 0.0), lash, height, lash_colour)
 
 
 def matte(colours: np.ndarray, skin: np.ndarray, lash_colour: np.ndarray) -> np.ndarray:
     """Return how far each colour lies on the way from skin to lash, 0..1."""
     contrast = skin - lash_colour
     return np.clip(((skin - colours) * contrast).sum(-1) / np.maximum((contrast ** 2).sum(-1), 1e-4), 0.0, 1.0)
-
-
-def grain_of(colours: np.ndarray, radius: float) -> np.ndarray:
-    """Return the fine detail (rows, columns, 3) of skin: what varies within 0.15 iris radii, without hairs and glints."""
-    detail = colours - _blur(colours, 0.15 * radius)
-    limit = 2.5 * np.median(np.abs(detail - np.median(detail))) / 0.6745
-    return np.clip(detail, -limit, limit)
-
-
-def draw_out(clean: np.ndarray, t_px: np.ndarray, rows_px: np.ndarray, shut_px: np.ndarray, grain: np.ndarray, r: float) -> np.ndarray:
-    """Return skin at finer rows (M,), which lie ``shut_px`` (M, columns) from the margin when the lid is shut.
-
-    Where rows part, detail along the lid would become streaks: it is softened, and grain (K, columns, 3) of the grid's
-    own step takes its place, at the distances at which it lies when shut.
-    """
-    step = float(t_px[1] - t_px[0])
-    at = np.clip((rows_px - t_px[0]) / step, 0.0, len(t_px) - 1.001)
-    low, share = at.astype(int), (at - at.astype(int))[:, None, None]
-    stretch = np.gradient(shut_px, rows_px, axis=0)
-    amount = smoothstep(1.2, 2.2, stretch)[..., None]
-    soft = cv2.GaussianBlur(clean.astype(np.float32), (0, 0), sigmaX=max(0.4 * r / step, 0.3), sigmaY=0.3, borderType=cv2.BORDER_REPLICATE)
-    sharp, even = ((1.0 - share) * field[low] + share * field[low + 1] for field in (clean, soft))
-    where = np.mod(shut_px / step, 2 * len(grain) - 2).astype(int)
-    where = np.where(where < len(grain), where, 2 * len(grain) - 2 - where)
-    return sharp + (even - sharp + grain[where, np.arange(clean.shape[1])[None]]) * amount
 
 
 def _lash_colour(colours: np.ndarray, x_px: np.ndarray, t_px: np.ndarray, width_px: float, r: float) -> np.ndarray:
@@ -148,17 +137,16 @@ def _lash_height(bright: np.ndarray, t_px: np.ndarray, step: float, r: float) ->
     return _blur(np.clip(first, low, high)[None], 0.3 * r / step)[0]
 
 
-def _lit_when_shut(held: np.ndarray, below: np.ndarray, t_px: np.ndarray, reach_px: float, step: float, r: float) -> np.ndarray:
-    """Return the brightness (rows, columns) of the shut lid: without folds, and nearly as bright as the skin around it."""
+def _unfolded(held: np.ndarray, over: np.ndarray, reach_px: float, step: float, r: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the brightness (rows, columns) of the lid without its folds, and how dark the crease is, a share (columns,)."""
     size = 2 * int(0.5 * FOLD_IRIS_RADII * r / step) + 1
-    even = np.maximum(grey_closing(held, (size, 1), mode="nearest"), held).astype(np.float32)
+    closed = np.maximum(grey_closing(held, (size, 1), mode="nearest"), held).astype(np.float32)
+    folds = _blur(1.0 - held / np.maximum(closed, 0.02), 0.1 * r / step)[(over > 0.1 * r) & (over < 0.6 * reach_px)]
+    crease = _blur(folds.max(0)[None], 0.6 * r / step)[0] if len(folds) else np.zeros(held.shape[1])
     # Far along the lid, or every gap between lashes would be drawn out to a streak.
-    even = cv2.GaussianBlur(even, (0, 0), sigmaX=max(0.5 * r / step, 0.3), sigmaY=max(0.2 * r / step, 0.3), borderType=cv2.BORDER_REPLICATE)
-    top = _blur(even[np.searchsorted(t_px, min(reach_px, t_px[-1])) - 1][None], 0.4 * r / step)
-    bottom = _blur(np.percentile(below[: max(1, int(r / step))], 60, axis=0)[None], 0.8 * r / step)
-    share = np.clip(t_px / reach_px, 0.0, 1.0)[:, None]
-    around = share * top + (1.0 - share) * bottom
-    return even + LIT_SHARE * np.maximum(around - even, 0.0)
+    even = cv2.GaussianBlur(closed, (0, 0), sigmaX=max(0.5 * r / step, 0.3), sigmaY=max(0.2 * r / step, 0.3),
+                            borderType=cv2.BORDER_REPLICATE)
+    return even, crease
 
 
 def _bulge(share: np.ndarray, height: np.ndarray) -> np.ndarray:

@@ -18,7 +18,9 @@ from ..model.scan import FaceScan
 from .contour import EyeContour, sample
 from .geometry import eye_rays, from_eye, on_lids, on_surface
 from .lashes import LashLine, Strokes, grow_lashes
-from .lid_skin import LidSkin, draw_out, grain_of, part_lid
+from .lid_skin import LidSkin, part_lid
+from .shut_lid import STEP_SHARE, Restored, ShutLid, draw_out
+from .skin_around import SkinAround, grain, skin_around
 from .surfels import FILL, OPAQUE, Layer, layered_opacity, surfels
 
 STEP_IRIS_RADII = 0.045       # grid step; 0.04-0.12 score alike when the lid moves, rest sharpness falls with it
@@ -30,14 +32,13 @@ LOWER_IRIS_RADII = 2.2
 OPENING_IRIS_RADII = 1.7
 MARGIN_SKIP_IRIS_RADII = 0.1  # the pixel astride the margin is neither skin nor globe
 FILM_MIN_ALPHA = 0.04
+DRAWN_OUT_OVERLAP = 1.25      # of rows: at the usual one, dark from behind them shows as fine stripes on a shut lid
 RIM_SLOPE = 2.0               # depth per distance from the rim of the lids' sphere, where skin falls back to the face
-SHUT_STEP_SHARE = 0.7         # rows of a shut lid stand up to this much wider apart than its columns
 SHADE_CONTRAST, VEIL_CONTRAST = 0.5, 0.25     # brightness by which a film's colour may differ from what it hides
 SHADE_EVEN_IRIS_RADII = 0.2
 VEIL_FROM_COVER = 0.05        # of lashes, evened out: elsewhere nothing needs a veil
 BEHIND_M = 0.00025            # which lid lies before the other; more would let a globe that looks up break through
 BEHIND_AT_CORNER_M = 0.0007   # the outer one, over which the upper lid comes down furthest
-GRAIN_FROM_IRIS_RADII = 0.7    # below the lower lashes: skin whose grain a photo shows undisturbed
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def lid_grid(contour: EyeContour, rig: EyeRig, metres_per_pixel: float, *, upper
     heights = {True: UPPER_SPARE * rig.upper_reach_m / metres_per_pixel, False: LOWER_IRIS_RADII * r}
     width = c.width_px + 2.0 * SIDE_IRIS_RADII * r
     # What a shut lid draws out needs rows of its own: about the opening's height.
-    area = width * (sum(heights.values()) + SHUT_STEP_SHARE * OPENING_IRIS_RADII * r)
+    area = width * (sum(heights.values()) + STEP_SHARE * OPENING_IRIS_RADII * r)
     step = max(STEP_IRIS_RADII * r, STEP_MIN_PX, float(np.sqrt(area / SKIN_BUDGET)))
     x = np.arange(-SIDE_IRIS_RADII * r, c.width_px + SIDE_IRIS_RADII * r, step)
     height = heights[upper]
@@ -107,15 +108,38 @@ def build_lids(scan: FaceScan, contour: EyeContour, rig: EyeRig, side: str) -> l
     """Return the layers of one eye's lids: upper skin, lower skin, upper lashes, and the films of shade over the upper lid."""
     scale = _metres_per_pixel(scan, rig)
     upper, lower = (lid_grid(contour, rig, scale, upper=u) for u in (True, False))
-    r = contour.radius_px
+    r, reach = contour.radius_px, rig.upper_reach_m / scale
     colours = _grid_colours(scan, contour, upper, MARGIN_SKIP_IRIS_RADII * r)
-    below = _grid_colours(scan, contour, lower, 0.0)
-    undisturbed = below[_rows(lower, GRAIN_FROM_IRIS_RADII * r):]
-    skin = part_lid(colours, undisturbed, upper.x_px, upper.t_px, width_px=contour.lids.width_px, reach_px=rig.upper_reach_m / scale, r=r)
-    layers = [_upper_layer(scan, contour, rig, upper, skin.clean, undisturbed, parts.code(side, parts.UPPER_LID)),
-              _skin_layer(scan, contour, rig, lower, _clean_lower(contour, lower, below), parts.code(side, parts.LOWER_LID),
-                          _lower_set_back(contour, lower))]
-    return layers + _dark_layers(scan, contour, rig, upper, colours, skin, side)
+    around, shut = skin_around(scan.image, contour.lids, reach, upper.step_px, r), ShutLid.of(rig, upper.x_px, scale)
+    tone = around.tone_at(upper.x_px, contour.lids.upper_at(upper.x_px) - shut.drop_px + shut.distance(upper.t_px))
+    skin = part_lid(colours, tone, upper.x_px, upper.t_px, width_px=contour.lids.width_px, reach_px=reach, r=r)
+    rows = shut.rows(upper.t_px[0], upper.t_px[-1], upper.step_px)
+    drawn_out = _drawn_out(skin, around, shut, upper, rows, side, r)
+    layers = [_skin_layer(scan, contour, rig, grid_rows(contour, upper, rows), drawn_out, parts.code(side, parts.UPPER_LID),
+                          taller=1.0 + (DRAWN_OUT_OVERLAP - 1.0) * shut.drawn_out(rows)),
+              _skin_layer(scan, contour, rig, lower, _clean_lower(contour, lower, _grid_colours(scan, contour, lower, 0.0)),
+                          parts.code(side, parts.LOWER_LID), _lower_set_back(contour, lower))]
+    return layers + _dark_layers(scan, contour, rig, upper, colours, replace(skin, clean=_on_grid(drawn_out, rows, upper)), side)
+
+
+def _drawn_out(skin: LidSkin, around: SkinAround, shut: ShutLid, grid: LidGrid, rows: np.ndarray, side: str, r: float) -> np.ndarray:
+    """Return the colours (M, columns, 3) of the upper lid on rows that stand close enough to cover when it is shut."""
+    height = int(shut.distance(rows[-1:]).max() / grid.step_px) + 2
+    # Always the same grain for the same eye, and not the same on both.
+    chance = np.random.default_rng(parts.code(side, parts.UPPER_LID))
+    uneven = grain(around.bands, (height, len(grid.x_px)), grid.step_px, chance, (FILL, FILL * DRAWN_OUT_OVERLAP / STEP_SHARE))
+    colours = draw_out(skin.clean, Restored(uneven, skin.own, skin.moves, skin.crease), grid.t_px, rows, shut, r)
+    at = np.clip((rows - grid.t_px[0]) / grid.step_px, 0.0, len(grid.t_px) - 1.001)
+    low, share = at.astype(int), (at - at.astype(int))[:, None]
+    line = ((1.0 - share) * skin.line_alpha[low] + share * skin.line_alpha[low + 1])[..., None]
+    return colours + (skin.lash_colour - colours) * line
+
+
+def _on_grid(colours: np.ndarray, rows: np.ndarray, grid: LidGrid) -> np.ndarray:
+    """Return colours on the grid's own rows: the mean of the finer rows that lie about each of them."""
+    share = np.maximum(1.0 - np.abs(rows[None] - grid.t_px[:, None]) / grid.step_px, 0.0)
+    share /= share.sum(1, keepdims=True)
+    return np.einsum("tm,mck->tck", share, colours)
 
 
 def _dark_layers(scan, contour, rig, grid, colours, skin: LidSkin, side) -> list[Layer]:
@@ -199,28 +223,6 @@ def _edges(points: np.ndarray, limit_m: float) -> tuple[np.ndarray, np.ndarray]:
     return edges[0], edges[1]
 
 
-def _upper_layer(scan, contour, rig, grid, clean, skin_below, group) -> Layer:
-    """The upper lid's skin on rows that stand close enough to cover when the lid is shut."""
-    scale, still, reach = _metres_per_pixel(scan, rig), lids.STILL_IRIS_RADII * rig.iris_radius_m, rig.upper_reach_m
-    along = grid.x_px * scale * (1.0 if rig.outer_x_m > rig.inner_x_m else -1.0) + rig.inner_x_m
-    shut = lids.margins(rig, along, 0.0, 0.0, 1.0)
-    drop = np.maximum(shut.upper_rest - shut.upper, 0.0)
-
-    def shut_distance(t_m: np.ndarray) -> np.ndarray:
-        """Distance (rows, columns) from the margin when shut, of rows t (rows,) at rest, metres."""
-        return t_m[:, None] + drop[None] * lids.smoothstep(still, reach, t_m)[:, None]
-
-    # Rows spaced evenly by what lies between them at rest and, mid-lid, when shut: half a step each.
-    fine = np.linspace(grid.t_px[0], grid.t_px[-1], 8 * len(grid.t_px))
-    mid_shut = shut_distance(fine * scale)[:, int(np.argmax(drop))] / scale
-    travelled = np.maximum(fine, SHUT_STEP_SHARE * (mid_shut - mid_shut[0]) + fine[0])
-    count = int(np.ceil((travelled[-1] - travelled[0]) / grid.step_px)) + 1
-    rows = np.interp(np.linspace(travelled[0], travelled[-1], count), travelled, fine)
-    colours = draw_out(clean, grid.t_px, rows, shut_distance(rows * scale) / scale, grain_of(skin_below, contour.radius_px / grid.step_px),
-                       contour.radius_px)
-    return _skin_layer(scan, contour, rig, grid_rows(contour, grid, rows), colours, group)
-
-
 def _lower_set_back(contour, grid) -> np.ndarray:
     """Return how far behind the lids' surface the lower lid's edge lies, (rows, columns) metres.
 
@@ -232,13 +234,16 @@ def _lower_set_back(contour, grid) -> np.ndarray:
     return near[:, None] * (BEHIND_M + (BEHIND_AT_CORNER_M - BEHIND_M) * corner)
 
 
-def _skin_layer(scan, contour, rig, grid, colours, group, set_back_m: np.ndarray | None = None) -> Layer:
+def _skin_layer(scan, contour, rig, grid, colours, group, set_back_m: np.ndarray | None = None,
+                taller: np.ndarray | None = None) -> Layer:
+    """Skin on a grid, ``set_back_m`` behind the lids' surface, of splats ``taller`` than usual by a factor, both (rows, columns)."""
     pixels = grid.pixels.reshape(-1, 2)
     depth = lid_depth(scan, contour, rig, pixels).reshape(grid.pixels.shape[:2])
     depth = (depth if set_back_m is None else depth + set_back_m).ravel()
     points = scan.to_portrait(scan.rays(pixels) * depth[:, None]).reshape(*grid.pixels.shape[:2], 3)
-    edges = _edges(points, 4.0 * grid.step_px * _metres_per_pixel(scan, rig))
-    return surfels(points.reshape(-1, 3), *edges, colours.reshape(-1, 3), OPAQUE, group)
+    along, across = _edges(points, 4.0 * grid.step_px * _metres_per_pixel(scan, rig))
+    across = across if taller is None else across * taller.reshape(-1, 1)
+    return surfels(points.reshape(-1, 3), along, across, colours.reshape(-1, 3), OPAQUE, group)
 
 
 def _film_layer(scan, contour, rig, grid, alpha, colours, group, *, before_lashes: bool) -> Layer | None:
