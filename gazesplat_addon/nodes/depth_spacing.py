@@ -5,15 +5,18 @@ Cycles goes on behind the distance of its last hit, and so passes over whatever 
 precision: flat parts of a portrait would get holes. Splats that follow each other more closely than a few such steps
 are spread out, each by a few steps behind the one before; all others stay. A disc of splats that faces the camera, such as
 an iris that looks into the lens, becomes millimetres deep by that; what lies behind it is moved back with it, so the order holds.
+
+What is done again and again is a group of its own: Blender looks at a whole tree for each node that is added to it, so that one
+of 766 nodes took seconds to build.
 """
 from __future__ import annotations
 
 import bpy
 
-from .builder import Builder, Value
+from .builder import Builder, Operand, Value
 from .library import ensure_group
 
-VERSION = 4
+VERSION = 5
 # More splats than this leave less room than a step between them: then only those that share a cell of the picture are spread.
 CROWD = 250_000
 # Three grids of cells, each moved by a third of a cell along the diagonal: two splats within a third of a cell share one of them.
@@ -60,14 +63,13 @@ def _build(b: Builder) -> None:
     reach = b.outputs("GeometryNodeAttributeStatistic", given["Geometry"], None, given["Reach"], domain="POINT")["Mean"]
     width = b.maximum(reach * CELL_REACHES, 1e-9)
     crowd, ranked = b.capture(points, rank=("INT", b.node("GeometryNodeInputIndex")), screen=("VECTOR", given["Screen"] / width))
-    shift = None
+    shift = 0.0
     for offset in GRIDS:
-        column, row, _ = ranked["screen"].xyz()
-        column, row = (b.math("FLOORED_MODULO", b.math("FLOOR", one + offset), CELLS) for one in (column, row))
-        crowd, celled = b.capture(crowd, cell=("FLOAT", column + row * float(CELLS)))
-        crowd = b.node("GeometryNodeSortElements", crowd, None, celled["cell"], ranked["rank"], domain="POINT")
-        crowd, fitted = b.capture(crowd, depth=("VECTOR", _with_fitting_step(b, kept["depth"], celled["cell"])))
-        crowd, shift = _cells_spread(b, crowd, fitted["depth"], shift, celled["cell"])
+        grid = ensure_group("GazeSplat Depth Spacing Grid", VERSION, _build_grid)
+        spread = b.group(grid, {
+            "Geometry": crowd, "Screen": ranked["screen"], "Rank": ranked["rank"], "Depth": kept["depth"], "Shift": shift,
+            "Offset": offset})
+        crowd, shift = spread["Geometry"], spread["Shift"]
 
     crowded = count > CROWD
     points = b.switch(crowded, crowd, alone, "GEOMETRY")
@@ -89,12 +91,33 @@ def _all_spread(b: Builder, points: Value, kept: Value) -> tuple[Value, Value]:
     return points, largest - spare["spare"]
 
 
-def _cells_spread(b: Builder, points: Value, kept: Value, shift: Value | None, cell: Value) -> tuple[Value, Value]:
-    """Return the points, sorted in cells, and by how much each goes back to keep a step behind those before it in its cell."""
-    points, captured = b.capture(points, shift=("FLOAT", _run_room(b, kept, shift, cell)))
+def _build_grid(b: Builder) -> None:
+    """Geometry sorted in the cells of one grid, and Shift raised to keep each point a step behind those before it in its cell.
+
+    Screen is a place in cells, Rank the order of all depths, Depth (depth, rest, step), Shift what earlier grids have given, and
+    Offset a share of a cell.
+    """
+    b.input("Geometry", "Geometry")
+    b.input("Screen", "Vector")
+    b.input("Rank", "Int")
+    b.input("Depth", "Vector")
+    b.input("Shift", "Float")
+    b.input("Offset", "Float")
+    b.output("Geometry", "Geometry")
+    b.output("Shift", "Float")
+    given = b.group_inputs()
+    column, row, _ = given["Screen"].xyz()
+    column, row = (b.math("FLOORED_MODULO", b.math("FLOOR", one + given["Offset"]), CELLS) for one in (column, row))
+    points, celled = b.capture(given["Geometry"], cell=("FLOAT", column + row * float(CELLS)))
+    cell = celled["cell"]
+    points = b.node("GeometryNodeSortElements", points, None, cell, given["Rank"], domain="POINT")
+    points, fitted = b.capture(points, depth=("VECTOR", _with_fitting_step(b, given["Depth"], cell)))
+    points, spread = b.capture(points, shift=("FLOAT", _run_room(b, fitted["depth"], given["Shift"], cell)))
+    push = ensure_group("GazeSplat Depth Spacing Push", VERSION, _build_push)
     for k in range(CELL_PASSES):
-        points, captured = b.capture(points, shift=("FLOAT", _pushed(b, kept, captured["shift"], cell, 2 ** k)))
-    return points, captured["shift"]
+        pushed = b.group(push, {"Depth": fitted["depth"], "Shift": spread["shift"], "Cell": cell, "Before": 2 ** k})
+        points, spread = b.capture(points, shift=("FLOAT", pushed["Shift"]))
+    b.finish({"Geometry": points, "Shift": spread["shift"]})
 
 
 def _exact_product(b: Builder, axis: Value, positions: Value) -> tuple[Value, Value]:
@@ -153,7 +176,7 @@ def _with_fitting_step(b: Builder, kept: Value, cell: Value) -> Value:
     return b.vector(depth, rest, b.switch(within, b.clamp(fitting, step * SMALLEST_STEP, step), step, "FLOAT"))
 
 
-def _run_room(b: Builder, kept: Value, shift: Value | None, cell: Value) -> Value:
+def _run_room(b: Builder, kept: Value, shift: Value, cell: Value) -> Value:
     """Return how far each of the sorted points has to go back for the run that it is in.
 
     A run is a row of points of a cell whose gaps are smaller than a step, however long. Its first point stays, behind it each takes
@@ -164,29 +187,34 @@ def _run_room(b: Builder, kept: Value, shift: Value | None, cell: Value) -> Valu
     # A gap that an earlier pass has made counts as whole in spite of rounding.
     in_run = (gap < step * 0.99).both(same_cell)
     run = b.accumulate(b.switch(in_run, 0, 1, "INT"), None, "INT")
-    room = b.accumulate(b.switch(in_run, step - gap, 0.0, "FLOAT"), run, "FLOAT")
-    return room if shift is None else shift + room
+    return shift + b.accumulate(b.switch(in_run, step - gap, 0.0, "FLOAT"), run, "FLOAT")
 
 
-def _pushed(b: Builder, kept: Value, shift: Value, cell: Value, before: int) -> Value:
-    """Return the shifts, raised to keep ``before`` steps behind the point of the cell that many places before.
+def _build_push(b: Builder) -> None:
+    """Shift (field), raised to keep Before steps behind the point of the cell that many places before.
 
     Done for 1, 2, 4, ... places this keeps every point of a window a step behind the one before it.
     """
-    gap, same_cell = _gap(b, kept, shift, cell, before)
-    _, _, step = kept.xyz()
-    return shift + b.switch(same_cell, b.maximum(step * float(before) - gap, 0.0), 0.0, "FLOAT")
+    b.input("Depth", "Vector")
+    b.input("Shift", "Float")
+    b.input("Cell", "Float")
+    b.input("Before", "Int")
+    b.output("Shift", "Float")
+    given = b.group_inputs()
+    gap, same_cell = _gap(b, given["Depth"], given["Shift"], given["Cell"], given["Before"])
+    _, _, step = given["Depth"].xyz()
+    b.finish({"Shift": given["Shift"] + b.switch(same_cell, b.maximum(step * given["Before"] - gap, 0.0), 0.0, "FLOAT")})
 
 
-def _gap(b: Builder, kept: Value, shift: Value | None, cell: Value, before: int) -> tuple[Value, Value]:
+def _gap(b: Builder, kept: Value, shift: Value, cell: Value, before: Operand) -> tuple[Value, Value]:
     """Return how much deeper each point lies than the one ``before`` places before it, and whether both are of one cell."""
     index = b.node("GeometryNodeInputIndex")
 
     def earlier(field: Value) -> Value:
-        return b.node("GeometryNodeFieldAtIndex", field, index - float(before), data_type="FLOAT_VECTOR", domain="POINT")
+        return b.node("GeometryNodeFieldAtIndex", field, index - before, data_type="FLOAT_VECTOR", domain="POINT")
 
     # Differences of the depths first: rests and shifts are too small to be added to them without loss.
     depth, rest, _ = (kept - earlier(kept)).xyz()
-    moved = b.vector(0.0 if shift is None else shift, cell, 0.0)
+    moved = b.vector(shift, cell, 0.0)
     pushed, cells, _ = (moved - earlier(moved)).xyz()
-    return depth + (rest + pushed), (b.absolute(cells) < 0.5).both(index > before - 1)
+    return depth + (rest + pushed), (b.absolute(cells) < 0.5).both(index >= before)
