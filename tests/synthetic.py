@@ -24,7 +24,8 @@ def synthetic_eye(side: str) -> EyeRig:
         pivot_yaw_m=tuple(centre), pivot_pitch_m=tuple(iris + [0.0, PITCH_LEVER_M, 0.0]), iris_centre_m=tuple(iris),
         iris_radius_m=IRIS_RADIUS_M, pupil_radius_m=0.0022, globe_radius_m=0.012, inner_x_m=-sign * 0.0115, outer_x_m=sign * 0.0135,
         corner_y_m=-0.0008, upper_m=(0.0055, 0.0004, 0.0006, 0.0, 0.0), lower_m=(-0.0042, -0.0003, -0.0002, 0.0, 0.0),
-        closing_m=(-0.004, -0.0003, 0.0, 0.0, 0.0), lid_radius_m=0.0132, upper_reach_m=0.014, lower_reach_m=0.0094, shade=SHADE)
+        closing_m=(-0.004, -0.0003, 0.0, 0.0, 0.0), lid_radius_m=0.0132, upper_reach_m=0.014, lower_reach_m=0.0094, shade=SHADE,
+        lead_m=0.0008)
 
 
 def synthetic_portrait(seed: int = 0, head_count: int = 1500, sh_degree: int = 0) -> tuple[Splats, np.ndarray, PortraitRig]:

@@ -2,6 +2,7 @@
 """The job kind "eyes": a portrait is built again from what its folder keeps, with its eyes as an artist has drawn them.
 
 Finding face, lids and irises, and training a head, is what takes long; all that follows is simply done anew, by the same steps.
+A head from elsewhere keeps what its eyes replaced, as one that was trained from a clip does.
 """
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from ...gazesplat_addon.rig import eye_marks, parts
 from ...gazesplat_addon.rig.sidecar import PortraitRig, load_rig, load_sidecar
+from ...gazesplat_addon.splat.arrays import Splats
 from ...gazesplat_addon.splat.files import read_splats
 from ...gazesplat_addon.splat.linear_refit import load_refit, path_beside, save_refit
 from ..context import JobContext
@@ -24,7 +26,8 @@ from ..model.scan import FaceScan
 from ..model.scan_photo import with_depth
 from ..render import Camera
 from ..video.eye_scan import depth_of
-from ..video.kept_frames import load_frames
+from ..video.kept_frames import KeptFrames, load_frames
+from . import graft
 from .clip_eyes import put_eyes
 from .portrait_files import source_camera, write_portrait
 from .selfie import build_portrait
@@ -55,20 +58,31 @@ def _from_photo(context: JobContext, scan: FaceScan, rig: PortraitRig, asked: Jo
 
 def _from_clip(context: JobContext, scan: FaceScan, rig: PortraitRig, asked: JobSpec, drawn: frozenset[str]) -> None:
     """Put the head back as it was trained, and give it eyes anew, fitted to the same frames; its own splats stay."""
-    folder, (height, width) = context.input_path.parent, scan.image.shape[:2]
-    splats = read_splats(folder / result.PLY)
-    _, groups = load_sidecar(folder, len(splats), splats.means)
-    kept, head = load_frames(folder, (height, width), splats.select(groups == parts.HEAD))
-    context.emit_stage("Finding the depth", 0.03)
-    depth = depth_of(head, Camera(width, height, scan.fx, scan.fy, scan.cx, scan.cy, scan.portrait_to_camera))
-    scan = replace(scan, head_mask=kept.mask, depth_m=depth, back_depth_m=np.full_like(depth, np.nan))
+    scan, kept, head = _head_of_before(context, scan)
     context.emit_stage("Building the eyes", 0.5)
     eyed = put_eyes(head, scan, rig, asked.options, kept.rest_gaze_deg, lambda _: kept.views, context.progress, kept.drawn | drawn)
     eyed.kept.save(context.result_part_folder)
     write_portrait(context, scan, eyed.splats, eyed.groups, eyed.rig, eyed.figures, scan_of=asked, refit=_refit_of_before)
 
 
-_REBUILT = {inputs.SELFIE: _from_photo, inputs.VIDEO: _from_clip}
+def _from_head(context: JobContext, scan: FaceScan, rig: PortraitRig, asked: JobSpec, drawn: frozenset[str]) -> None:
+    """Put a head from elsewhere back as it came, and give it eyes anew."""
+    scan, _, head = _head_of_before(context, scan)
+    graft.put_eyes(context, scan, head, rig, asked, _refit_of_before)
+
+
+def _head_of_before(context: JobContext, scan: FaceScan) -> tuple[FaceScan, KeptFrames, Splats]:
+    """Return the scan with mask and depth, what is kept of the clip, and the head as it was before it got eyes."""
+    folder, (height, width) = context.input_path.parent, scan.image.shape[:2]
+    splats = read_splats(folder / result.PLY)
+    _, groups = load_sidecar(folder, len(splats), splats.means)
+    kept, head = load_frames(folder, (height, width), splats.select(groups == parts.HEAD))
+    context.emit_stage("Finding the depth", 0.03)
+    depth = depth_of(head, Camera(width, height, scan.fx, scan.fy, scan.cx, scan.cy, scan.portrait_to_camera))
+    return replace(scan, head_mask=kept.mask, depth_m=depth, back_depth_m=np.full_like(depth, np.nan)), kept, head
+
+
+_REBUILT = {inputs.SELFIE: _from_photo, inputs.VIDEO: _from_clip, result.GRAFT: _from_head}
 
 
 def _refit_of_before(ply: Path, out: Path, context: JobContext) -> dict:

@@ -13,6 +13,7 @@ from ...gazesplat_addon.splat.files import read_splats
 from ..context import JobContext
 from ..contract import paths
 from ..contract.errors import GazeSplatError
+from ..contract.job import JobSpec
 from ..eyes.build import build_eyes
 from ..model.camera import Intrinsics
 from ..model.photo import Photo, load_photo
@@ -21,7 +22,11 @@ from ..model.scan import FaceScan
 from ..model.scan_view import scan_view
 from ..render import Camera
 from ..video.eye_scan import as_seen, replaced_by_eyes
-from .portrait_files import distance_m, provenance, source_camera, write_portrait
+from ..video.kept_frames import MOST_UNDER, KeptFrames
+from .portrait_files import Refit, distance_m, provenance, source_camera, write_portrait
+from .refit import refit_beside
+
+NO_GAZE = (0.0, 0.0)    # where eyes look in their one picture is told from it anew, as of a photo
 
 
 def run(context: JobContext) -> None:
@@ -41,15 +46,29 @@ def run(context: JobContext) -> None:
     lens, w2c = read_camera(options.get("camera"), photo)
     context.emit_stage("Finding the face and its eyes", 0.4)
     scan, head = scan_view(head, photo, lens, w2c, options, context.warn)
-    context.emit_stage("Building the eyes", 0.1)
-    built = build_eyes(scan, options)
-    kept = head.select(~replaced_by_eyes(head, scan, built.exclude_mask, built.depth_m))
-    rig = PortraitRig(source_camera(scan), built.rigs, gaze_distance_m=float(options.get("gaze_distance_m", distance_m(scan))),
+    rig = PortraitRig(source_camera(scan), {}, gaze_distance_m=float(options.get("gaze_distance_m", distance_m(scan))),
                       provenance=provenance(context), warnings=list(context.warnings))
+    put_eyes(context, scan, head, rig, context.spec)
+
+
+def put_eyes(context: JobContext, scan: FaceScan, head: Splats, rig: PortraitRig, asked: JobSpec, refit: Refit = refit_beside) -> None:
+    """Build a scan's eyes, put them in the place of the head's own, and write the portrait as a job ``asked`` for it.
+
+    Camera, provenance and warnings are the given rig's, and so are the parameters of eyes that it has.
+    """
+    context.emit_stage("Building the eyes", 0.1)
+    built = build_eyes(scan, asked.options)
+    replaced = replaced_by_eyes(head, scan, built.exclude_mask, built.depth_m)
+    kept = head.select(~replaced)
+    rig = replace(rig, eyes={side: eye.as_tuned(rig.eyes[side]) if side in rig.eyes else eye for side, eye in built.rigs.items()})
     groups = np.concatenate([np.full(len(kept), parts.HEAD, np.uint8), built.groups])
     context.emit_stage("Matching colours", 0.1)
     eyes = matched(scan, kept, built.splats, groups, rig, context)
-    write_portrait(context, scan, concatenate([kept, eyes]), groups, rig, {"eye_splats": len(eyes), "replaced": len(head) - len(kept)})
+    can_be_rebuilt = np.count_nonzero(replaced) <= MOST_UNDER
+    if can_be_rebuilt:
+        KeptFrames(scan.head_mask, NO_GAZE, [], head.select(replaced)).save(context.result_part_folder)
+    write_portrait(context, scan, concatenate([kept, eyes]), groups, rig, {"eye_splats": len(eyes), "replaced": len(head) - len(kept)},
+                   scan_of=asked if can_be_rebuilt else None, refit=refit)
 
 
 def matched(scan: FaceScan, kept: Splats, eyes: Splats, groups: np.ndarray, rig: PortraitRig, context: JobContext) -> Splats:

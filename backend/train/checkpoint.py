@@ -27,9 +27,11 @@ def fingerprint(views: list[View], settings: TrainSettings) -> str:
     return digest.hexdigest()
 
 
-def save(path: Path, key: str, step: int, parameters: dict, adams: dict, density: Density, exposure: Exposure) -> None:
-    """Write everything that the next step depends on, by rename."""
-    data = {"key": key, "step": step, "torch_random": torch.get_rng_state().numpy(), "log_gain": exposure.log_gain.detach().cpu().numpy()}
+def save(path: Path, key: str, step: int, parameters: dict, adams: dict, density: Density, exposure: Exposure,
+         shown: tuple[float, float]) -> None:
+    """Write everything that the next step depends on, by rename; ``shown`` is loss and PSNR as smoothed so far."""
+    data = {"key": key, "step": step, "shown": np.array(shown, float), "torch_random": torch.get_rng_state().numpy(),
+            "log_gain": exposure.log_gain.detach().cpu().numpy()}
     for name in NAMES:
         data[f"p_{name}"] = parameters[name].detach().cpu().numpy()
     for name, adam in {**adams, "log_gain": exposure.optimiser}.items():
@@ -42,8 +44,9 @@ def save(path: Path, key: str, step: int, parameters: dict, adams: dict, density
     part.replace(path)
 
 
-def load(path: Path, key: str, settings: TrainSettings, density: Density, exposure: Exposure) -> tuple[int, dict, dict] | None:
-    """Return the step to go on from, parameters and optimisers; None when there is nothing that fits ``key``.
+def load(path: Path, key: str, settings: TrainSettings, density: Density,
+         exposure: Exposure) -> tuple[int, dict, dict, tuple[float, float]] | None:
+    """Return the step to go on from, parameters, optimisers and what was shown; None when there is nothing that fits ``key``.
 
     ``density`` and ``exposure`` are filled in.
     """
@@ -52,7 +55,7 @@ def load(path: Path, key: str, settings: TrainSettings, density: Density, exposu
             data = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
-    if str(data.get("key")) != key:
+    if str(data.get("key")) != key or "shown" not in data:
         return None
     parameters = as_parameters({name: data[f"p_{name}"] for name in NAMES}, settings.device)
     adams = optimisers(parameters, settings)
@@ -65,4 +68,5 @@ def load(path: Path, key: str, settings: TrainSettings, density: Density, exposu
                            for moment, value in found.items()}
     density.state |= {name: torch.as_tensor(data[f"d_{name}"]).to(settings.device) for name in ("grad2d", "count") if f"d_{name}" in data}
     torch.set_rng_state(torch.as_tensor(data["torch_random"]))
-    return int(data["step"]), parameters, adams
+    loss, psnr_db = map(float, data["shown"])
+    return int(data["step"]), parameters, adams, (loss, psnr_db)

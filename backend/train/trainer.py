@@ -88,17 +88,18 @@ class _Run:
         found = checkpoint.load(path, self.key, s, self.density, self.exposure) if path else None
         if found is None:
             self.parameters = parameters_from_points(start.points, start.colours, start.spacing_m, s.sh_degree, s.device)
-            found = 0, self.parameters, optimisers(self.parameters, s)
-        self.first, self.parameters, self.adams = found
-        self.loss = self.psnr_db = float("nan")
+            found = 0, self.parameters, optimisers(self.parameters, s), (float("nan"), float("nan"))
+        self.first, self.parameters, self.adams, (self.loss, self.psnr_db) = found
 
     def run(self, report: Callable[[Progress], None]) -> Trained:
         s, started, saved = self.settings, time.monotonic(), time.monotonic()
         show_every = max(1, int(s.preview_every_share * s.iterations))
         for step in range(self.first, s.iterations):
             picture = self._step(step, wants_picture=(step + 1) % show_every == 0)
-            if self.path is not None and time.monotonic() - saved > s.checkpoint_every_s:
-                checkpoint.save(self.path, self.key, step + 1, self.parameters, self.adams, self.density, self.exposure)
+            # At the end too: who is killed in what follows has not to train again.
+            if self.path is not None and (step + 1 == s.iterations or time.monotonic() - saved > s.checkpoint_every_s):
+                checkpoint.save(self.path, self.key, step + 1, self.parameters, self.adams, self.density, self.exposure,
+                                (self.loss, self.psnr_db))
                 saved = time.monotonic()
             report(Progress(step + 1, s.iterations, self.loss, self.psnr_db, len(self.parameters["means"]), picture))
         return Trained(to_splats(self.parameters), self.psnr_db, self.loss, self.exposure.gains().cpu().numpy(), time.monotonic() - started)

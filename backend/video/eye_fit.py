@@ -167,7 +167,6 @@ class EyeFit:
                 for (mover, values, length), name in zip(shape_movers, vars(shape), strict=True):
                     mover.move(values, getattr(d_shape, name) + getattr(held, name), length * size)
                 np.clip(shape.lash, *LASH_RANGE, out=shape.lash)
-                self.mould.keep_order(shape)
                 held_glance = GLANCE_STIFFNESS * self.glances[n] / GLANCE_RAD ** 2
                 glance_movers[n].move(self.glances[n], d_shape.turn + held_glance, TURN_STEP_RAD * size)
                 if with_colours:

@@ -28,7 +28,7 @@ SHIFT_M, TURN_RAD, ROLL_RAD, LASH = 2e-3, 0.03, 0.003, 0.3
 STIFFNESS = 0.02
 CLEAR_M = 0.0004             # lids keep this far before the globe wherever they come to lie, or it would show through them
 BARRIER = 5e3                # of what is beyond that, a splat
-LEAD_AT_CORNER_M = 0.0006    # the outer one, over which the upper lid comes down furthest
+COVERS = (0.15, 1.05)        # between these shares of the opening a shut upper lid comes to lie over the lower one
 LASH_RANGE = (-0.12, 0.5)    # lashes between 21 and 33 degrees: steeper ones would be seen end-on when the lid is shut, and hardly show
 
 
@@ -118,14 +118,14 @@ class Mould:
         return self._weights.T @ (BARRIER * np.maximum(back - self._room, 0.0))[:, None].astype(np.float32)
 
     @staticmethod
-    def keep_order(shape: Shape) -> None:
-        """Move the upper lid's margin towards the camera, if need be, until it lies before what it comes to cover of the lower lid.
+    def lead_m(shape: Shape) -> float:
+        """Return how far the upper lid has to come forward as it shuts, or the lower one would hide its lashes: metres.
 
-        It was built so; behind it, a shut eye's line of lashes would be hidden by the lower lid. Open eyes do not tell.
+        It was built so that it lies before all that it comes to cover. Open eyes, of which the views are, often have it further back.
         """
-        along = shape.along_ray.reshape(2, len(AWAY), len(ALONG))
+        along = shape.along_ray.reshape(2, len(AWAY), len(ALONG))[:, :, (ALONG > COVERS[0]) & (ALONG < COVERS[1])]
         lower = np.minimum(along[1, 0], 0.5 * (along[1, 0] + along[1, 1]))
-        along[0, 0] = np.minimum(along[0, 0], lower - LEAD_AT_CORNER_M * lids.smoothstep(0.3, 0.7, ALONG))
+        return max(0.0, float((along[0, 0] - lower).max()))
 
     def _in_net(self, vectors: np.ndarray) -> np.ndarray:
         return np.hstack([(vectors * self._rays).sum(1, keepdims=True), vectors @ self._frame[:, :2]])
@@ -147,6 +147,7 @@ class Mould:
 
         new = replace(rig, centre_m=moved(rig.centre_m), rest_axis=tuple(map(float, turn @ np.asarray(rig.rest_axis))),
                       pivot_yaw_m=moved(rig.pivot_yaw_m), pivot_pitch_m=moved(rig.pivot_pitch_m), iris_centre_m=moved(rig.iris_centre_m),
+                      lead_m=self.lead_m(shape),
                       lash_angle_deg=float(np.degrees(np.arctan(np.tan(np.radians(rig.lash_angle_deg)) / (1.0 + shape.lash[0])))))
         upper, lower = (to_eye(new, points) for points in margins)
         corners = 0.5 * (upper[[0, -1]] + lower[[0, -1]])

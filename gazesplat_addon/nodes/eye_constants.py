@@ -30,7 +30,7 @@ def eye_constants(rig: EyeRig) -> dict[str, float | tuple[float, float, float]]:
         "Lever Yaw": rig.lever_yaw_m, "Lever Pitch": rig.lever_pitch_m,
         "Follow Upper Up": rig.follow_upper_up, "Follow Upper Down": rig.follow_upper_down,
         "Follow Lower Up": rig.follow_lower_up, "Follow Lower Down": rig.follow_lower_down,
-        "Carry": rig.carry, "Overlap": rig.overlap, "Zip": rig.zip_share,
+        "Carry": rig.carry, "Overlap": rig.overlap, "Zip": rig.zip_share, "Lead": rig.lead_m,
         "Lash Angle": rig.lash_angle_deg, "Highlight Share": rig.highlight_share,
     }
     for index, axis in enumerate("XYZ"):

@@ -17,11 +17,11 @@ from .globe_pose import GLOBE_SOCKETS, HIGHLIGHT_SOCKETS, globe_pose_group, high
 from .library import ensure_group
 from .lid_pose import LID_SOCKETS, lid_pose_group
 
-VERSION = 3
+VERSION = 4
 POSE_SOCKETS = ("Yaw", "Pitch", "Blink", "Pupil")
 CONSTANT_SOCKETS = (*FRAME_SOCKETS, *GAZE_SOCKETS, *PIVOT_SOCKETS, "Iris Centre", *MARGIN_SOCKETS, "Pupil Radius", "Lid Radius",
                     "Upper Reach", "Lower Reach", "Lever Yaw", "Lever Pitch", "Follow Upper Up", "Follow Upper Down",
-                    "Follow Lower Up", "Follow Lower Down", "Carry", "Lash Angle", "Highlight Share", *SHADE_SOCKETS)
+                    "Follow Lower Up", "Follow Lower Down", "Carry", "Lash Angle", "Lead", "Highlight Share", *SHADE_SOCKETS)
 
 
 def eye_pose_group() -> bpy.types.NodeTree:

@@ -10,18 +10,21 @@ from .builder import Builder, Value
 from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, declare
 from .library import ensure_group
 
-VERSION = 2
+VERSION = 3
 
 
 def lid_margins_group() -> bpy.types.NodeTree:
-    """Return the group: X (metres, eye frame) -> Upper Rest, Lower Rest, Upper, Lower (heights in metres), Share."""
+    """Return the group: X (metres, eye frame) -> Upper Rest, Lower Rest, Upper, Lower (heights in metres), Share, Lead Share.
+
+    Lead Share is how much of its lead the upper margin has: see ``rig.lids.MarginsOver.lead``.
+    """
     return ensure_group("GazeSplat Lid Margins", VERSION, _build)
 
 
 def _build(b: Builder) -> None:
     b.input("X", "Float")
     declare(b, (*MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS))
-    for name in ("Upper Rest", "Lower Rest", "Upper", "Lower", "Share"):
+    for name in ("Upper Rest", "Lower Rest", "Upper", "Lower", "Share", "Lead Share"):
         b.output(name, "Float")
     given = b.group_inputs()
     blink, corner_y = given["Blink"], given["Corner Y"]
@@ -44,9 +47,10 @@ def _build(b: Builder) -> None:
     lower = b.minimum(lower + blink * blink * given["Zip"] * (closing - lower), upper)
     r = given["Iris Radius"]
     beyond = (share - 1.0) * b.absolute(width)
-    ramp = b.smoothstep(lids.OVERLAP_FROM_SHARE, 1.0, share) * (1.0 - b.smoothstep(0.0, r * lids.OVERLAP_END_IRIS_RADII, beyond))
-    upper = upper + blink * (lower - upper) - blink * blink * given["Overlap"] * r * ramp
-    b.finish({"Upper Rest": upper_rest, "Lower Rest": lower_rest, "Upper": upper, "Lower": lower, "Share": share})
+    ending = blink * blink * (1.0 - b.smoothstep(0.0, r * lids.OVERLAP_END_IRIS_RADII, beyond))
+    upper = upper + blink * (lower - upper) - given["Overlap"] * r * b.smoothstep(lids.OVERLAP_FROM_SHARE, 1.0, share) * ending
+    b.finish({"Upper Rest": upper_rest, "Lower Rest": lower_rest, "Upper": upper, "Lower": lower, "Share": share,
+              "Lead Share": b.smoothstep(0.0, lids.LEAD_WHOLE_SHARE, share) * ending})
 
 
 def _cos_sin(b: Builder, s: Value) -> tuple[Value, Value]:

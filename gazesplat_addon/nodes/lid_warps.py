@@ -13,9 +13,10 @@ from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, declare, subset
 from .library import ensure_group
 from .lid_margins import lid_margins_group
 
-VERSION = 2
+VERSION = 3
 # Beside what the margins need; Lash Rotation is the lid's turn in radians at mid-opening, Lash Angle is in degrees.
-WARP_SOCKETS = (*MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS, "Lid Radius", "Upper Reach", "Lower Reach", "Lash Angle", "Lash Rotation")
+WARP_SOCKETS = (*MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS, "Lid Radius", "Upper Reach", "Lower Reach", "Lash Angle", "Lash Rotation",
+                "Lead")
 
 _Moved = tuple[Value, Value, Value]
 
@@ -51,7 +52,8 @@ def _slide(b: Builder, given: dict[str, Value], x: Value, y: Value, z: Value, ri
 def _upper_lid(b: Builder, given: dict[str, Value], margins: dict[str, Value], x: Value, y: Value, z: Value) -> _Moved:
     above = y - margins["Upper Rest"]
     weight = 1.0 - b.smoothstep(given["Iris Radius"] * STILL_IRIS_RADII, given["Upper Reach"], above)
-    return _slide(b, given, x, y, z, (margins["Upper"] - margins["Upper Rest"]) * weight)
+    ahead = z + given["Lead"] * margins["Lead Share"] * weight
+    return _slide(b, given, x, y, ahead, (margins["Upper"] - margins["Upper Rest"]) * weight)
 
 
 def _lower_lid(b: Builder, given: dict[str, Value], margins: dict[str, Value], x: Value, y: Value, z: Value) -> _Moved:
@@ -74,7 +76,7 @@ def _upper_lash(b: Builder, given: dict[str, Value], margins: dict[str, Value], 
     base = lid_height(b, radius, x, margins["Upper"]) - lid_height(b, radius, x, margins["Upper Rest"])
     lash_length = height / b.math("SINE", angle)
     forward = lash_length * (b.math("COSINE", turned) - b.math("COSINE", angle))
-    return x, margins["Upper"] + lash_length * b.math("SINE", turned), z + base + forward
+    return x, margins["Upper"] + lash_length * b.math("SINE", turned), z + base + forward + given["Lead"] * margins["Lead Share"]
 
 
 _WARPS = {UPPER_LID: ("Upper Lid", _upper_lid), LOWER_LID: ("Lower Lid", _lower_lid),

@@ -24,6 +24,7 @@ class SkinPoints:
         self._upper = np.isin(part, (parts.UPPER_LID, parts.UPPER_SHADE))
         self._rest = self._of_margin(self._margins.upper_rest, self._margins.lower_rest)
         self.weight = self._weight(part)
+        self._lead = np.where(self._upper, self._margins.lead * self.weight, np.float32(0.0)) if rig.lead_m else None
 
     def _of_margin(self, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
         """Return for each point what belongs to its margin."""
@@ -42,7 +43,8 @@ class SkinPoints:
         """Return how far each point moves along y and z, (N,) each; x stays."""
         now = self._of_margin(*self._margins.posed(yaw_rad, pitch_rad, blink))
         rise = (now - self._rest) * self.weight
-        return rise, lid_height(self._rig, self._x, self._y + rise) - self._height
+        forward = lid_height(self._rig, self._x, self._y + rise) - self._height
+        return rise, forward if self._lead is None else forward + blink * blink * self._lead
 
 
 class UpperLashPoints:
@@ -66,6 +68,8 @@ class UpperLashPoints:
         turned = angle - lash_rotation(self._rig, yaw_rad, pitch_rad, blink) * self._corner
         length = self._t / float(np.sin(angle))
         forward = length * (np.cos(turned) - float(np.cos(angle)))
+        if self._rig.lead_m:
+            forward = forward + blink * blink * self._margins.lead
         rise = upper - self._margins.upper_rest + length * (np.sin(turned) - float(np.sin(angle)))
         return rise, lid_height(self._rig, self._x, upper) - self._height + forward
 

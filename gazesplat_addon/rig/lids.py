@@ -20,6 +20,7 @@ TAPER_POWER = 1.6            # how lid follow fades towards the corners, which s
 LASH_CORNER_SHARE = 0.2      # lashes at the outer corner turn this much less
 OVERLAP_FROM_SHARE = 0.2     # the overlap of a closed upper lid grows from here to the outer corner
 OVERLAP_END_IRIS_RADII = 2.0  # and is gone this far beyond it
+LEAD_WHOLE_SHARE = 0.5       # a shut upper lid's lead grows from the inner corner to here, and ends where the overlap does
 SHADE_GONE_SHARE = 0.8       # of the way down: then crease and hollow are drawn out
 LASH_LIFT_M = 0.0003         # lashes stand this far in front of the skin
 
@@ -103,10 +104,17 @@ class MarginsOver:
 
     @cached_property
     def _overlap(self) -> np.ndarray:
-        rig, share = self._rig, self._share
-        beyond = (share - 1.0) * abs(rig.outer_x_m - rig.inner_x_m)
-        ramp = smoothstep(OVERLAP_FROM_SHARE, 1.0, share) * (1.0 - smoothstep(0.0, OVERLAP_END_IRIS_RADII * rig.iris_radius_m, beyond))
-        return rig.overlap * rig.iris_radius_m * ramp
+        return self._rig.overlap * self._rig.iris_radius_m * smoothstep(OVERLAP_FROM_SHARE, 1.0, self._share) * self._ending
+
+    @cached_property
+    def _ending(self) -> np.ndarray:
+        beyond = (self._share - 1.0) * abs(self._rig.outer_x_m - self._rig.inner_x_m)
+        return 1.0 - smoothstep(0.0, OVERLAP_END_IRIS_RADII * self._rig.iris_radius_m, beyond)
+
+    @cached_property
+    def lead(self) -> np.ndarray:
+        """How far the upper margin comes forward as it shuts, metres, (N,); it does so with the square of the blink."""
+        return self._rig.lead_m * smoothstep(0.0, LEAD_WHOLE_SHARE, self._share) * self._ending
 
     def posed(self, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the upper and the lower margin as posed, (N,) each."""

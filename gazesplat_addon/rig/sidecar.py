@@ -66,6 +66,7 @@ class EyeRig:
     yaw_limit_deg: float = 35.0                   # comfortable range, Guitton & Volle
     up_limit_deg: float = 25.0
     down_limit_deg: float = 30.0
+    lead_m: float = 0.0                           # how far the upper lid comes forward as it shuts, over a lower one that stands out
     confidence: float = 1.0                       # 0..1, how well the photo shows this eye
 
     def as_tuned(self, other: EyeRig) -> EyeRig:

@@ -23,7 +23,7 @@ _DEFINES = {
     "STRETCH_LIMIT": posed_eye.STRETCH_LIMIT, "HIGHLIGHT_EDGE": posed_eye.HIGHLIGHT_EDGE[0], "HIGHLIGHT_SOFT": posed_eye.HIGHLIGHT_EDGE[1],
     **{name: getattr(globe, name) for name in ("SHADE_CORNER_IRIS_RADII", "SHADE_UPPER_IRIS_RADII", "SHADE_LOWER_IRIS_RADII")},
     **{name: getattr(lids, name) for name in ("STILL_IRIS_RADII", "FLAT_SHARE", "TAPER_POWER", "LASH_CORNER_SHARE",
-                                              "OVERLAP_FROM_SHARE", "OVERLAP_END_IRIS_RADII")},
+                                              "OVERLAP_FROM_SHARE", "OVERLAP_END_IRIS_RADII", "LEAD_WHOLE_SHARE")},
     **{name: getattr(parts, name) for name in ("IRIS", "PUPIL", "SCLERA", "HIGHLIGHT", "UPPER_LID", "LOWER_LID", "UPPER_LASH",
                                                "LOWER_LASH", "UPPER_SHADE")},
     **{f"SH{name}": value for name, value in harmonics.NORMALISATIONS.items()},

@@ -60,7 +60,7 @@ def eye_uniforms(rig: EyeRig | None, pose: Sequence[float]) -> np.ndarray:
     carried = rig.carry * rig.lever_yaw_m * math.sin(yaw) / (rig.outer_x_m - rig.inner_x_m)
     values[MARGIN_POSE] = carried, upper * travel, lower * travel, blink
     lash_turn, shade_left = lids.lash_rotation(rig, yaw, pitch, blink), lids.shade_share(rig, yaw, pitch, blink)
-    values[LASH] = math.radians(rig.lash_angle_deg), lash_turn, shade_left, 0.0
+    values[LASH] = math.radians(rig.lash_angle_deg), lash_turn, shade_left, rig.lead_m
     iris = np.asarray(rig.iris_centre_m)
     values[HIGHLIGHT][:3] = rig.highlight_share * (turn[:3, :3] @ iris + turn[:3, 3] - iris)
     return values

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -15,54 +14,53 @@ from gazesplat.backend.model.photo import load_photo
 from gazesplat.backend.render import Camera, RenderSettings, render
 from gazesplat.backend.run import DONE, run_job
 from gazesplat.backend.stages.graft import read_camera
-from gazesplat.backend.video.eye_scan import as_seen
-from gazesplat.gazesplat_addon.rig import parts
+from gazesplat.gazesplat_addon.jobs.folder import create_job
+from gazesplat.gazesplat_addon.rig import eye_marks, lids, parts
 from gazesplat.gazesplat_addon.rig.pose import Pose, pose_splats
 from gazesplat.gazesplat_addon.rig.sidecar import load_sidecar
-from gazesplat.gazesplat_addon.rig.still import frozen
-from gazesplat.gazesplat_addon.splat.files import read_splats
-from gazesplat.gazesplat_addon.splat.ply import read_ply, write_ply
+from gazesplat.gazesplat_addon.splat.ply import read_ply
+from tests.foreign_head import write_foreign_head
 
-SAMPLE = Path(__file__).resolve().parents[2] / "gazesplat_addon" / "sample"
-UNITS = 7.3         # of the foreign world to a metre
-SIDE_PX = 420
+UP_PX = 1.5
 
 
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory):
-    """The sample frozen into plain splats of another world: the PLY, a picture of it, its camera, and where its eyes are."""
+    """The folder of its PLY and its picture, the picture's camera, the picture, and the rig that it once had."""
     folder = tmp_path_factory.mktemp("foreign")
-    splats = read_splats(SAMPLE / "portrait.spz")
-    rig, groups = load_sidecar(SAMPLE, len(splats))
-    turn, _ = cv2.Rodrigues(np.array([1.1, -0.4, 2.0]))
-    to_foreign = np.eye(4)
-    to_foreign[:3, :3], to_foreign[:3, 3] = UNITS * turn, [3.0, -1.0, 12.0]
-    head = frozen(splats, groups, rig, Pose(), to_foreign)
-    write_ply(folder / "head.ply", head)
-    w2c = np.array(rig.camera.w2c) @ np.linalg.inv(to_foreign)
-    w2c[:3] *= UNITS                    # rigid again: the camera stands in the foreign world's own units
-    middle = w2c[:3] @ np.append(to_foreign[:3] @ [0.0, 0.0, 0.0, 1.0], 1.0)
-    focal = 0.5 * SIDE_PX * middle[2] / (0.16 * UNITS)
-    centre = 0.5 * SIDE_PX - focal * middle[:2] / middle[2]
-    camera = Camera(SIDE_PX, SIDE_PX, focal, focal, *centre, w2c)
-    frame = render(as_seen(read_ply(folder / "head.ply"), camera), camera, RenderSettings())
-    picture = np.clip(frame.rgb + 0.5 * (1.0 - frame.alpha[..., None]), 0.0, 1.0)
-    cv2.imwrite(str(folder / "view.png"), np.round(picture[..., ::-1] * 255.0).astype(np.uint8))
-    return folder, {"focal_px": focal, "centre_px": centre.tolist(), "w2c": w2c.tolist()}, picture, rig
+    return folder, *write_foreign_head(folder)
 
 
-def test_a_foreign_head_gets_eyes_that_move(foreign, tmp_path):
-    folder, camera, picture, rig = foreign
-    (tmp_path / paths.INPUT).mkdir()
+@pytest.fixture(scope="module")
+def made(foreign, tmp_path_factory) -> Path:
+    """The foreign head with living eyes, as a job leaves it."""
+    folder, camera, _, _ = foreign
+    job = tmp_path_factory.mktemp("graft")
+    (job / paths.INPUT).mkdir()
     for name in ("head.ply", "view.png"):
-        (tmp_path / paths.INPUT / name).write_bytes((folder / name).read_bytes())
-    write_job(tmp_path, JobSpec(id="graft", kind=result.GRAFT, input=f"{paths.INPUT}/head.ply",
-                                options={"photo": f"{paths.INPUT}/view.png", "camera": camera, "linear_refit": False}))
+        (job / paths.INPUT / name).write_bytes((folder / name).read_bytes())
+    write_job(job, JobSpec(id="graft", kind=result.GRAFT, input=f"{paths.INPUT}/head.ply",
+                           options={"photo": f"{paths.INPUT}/view.png", "camera": camera, "linear_refit": False}))
     events = []
-    assert run_job(tmp_path, log_name="log", echo=events.append) == DONE, events[-1]
-    made = tmp_path / paths.RESULT
-    splats = read_ply(made / result.PLY)
-    found, groups = load_sidecar(made, len(splats))
+    assert run_job(job, log_name="log", echo=events.append) == DONE, events[-1]
+    return job / paths.RESULT
+
+
+def loaded(folder: Path):
+    splats = read_ply(folder / result.PLY)
+    rig, groups = load_sidecar(folder, len(splats), splats.means)
+    return splats, groups, rig
+
+
+def rebuilt(made: Path, folder: Path, eyes: dict) -> Path:
+    job = create_job(folder, result.EYES, made / result.PHOTO, options={"eyes": eyes, "linear_refit": False})
+    assert run_job(job, log_name="log") == DONE, (job / paths.EVENTS).read_text()
+    return job / paths.RESULT
+
+
+def test_a_foreign_head_gets_eyes_that_move(foreign, made):
+    _, camera, picture, rig = foreign
+    splats, groups, found = loaded(made)
     assert set(found.eyes) == {"left", "right"}
     apart, true = (np.linalg.norm(np.subtract(*(eye.iris_centre_m for eye in one.eyes.values()))) for one in (found, rig))
     assert apart == pytest.approx(true, rel=0.08)          # metres again, from irises of seven pixels
@@ -102,3 +100,24 @@ def test_a_camera_that_looks_elsewhere_is_refused(foreign, tmp_path):
     events = []
     assert run_job(tmp_path, log_name="log", echo=events.append) != DONE
     assert events[-1]["code"] == "camera-misses-head"
+
+
+def test_eyes_of_a_foreign_head_are_corrected(made, tmp_path):
+    """The lids go where they are drawn, over the picture; nothing moved changes nothing, and the head's own splats come back."""
+    (old, old_groups, old_rig), found = loaded(made), eye_marks.load_marks(made).marks["left"]
+    same, same_groups, _ = loaded(rebuilt(made, tmp_path, {}))
+    np.testing.assert_array_equal(same_groups, old_groups)
+    np.testing.assert_allclose(same.means, old.means, atol=1e-5)
+    assert np.abs(same.colours - old.colours).mean() < 0.01
+    higher = found.upper + np.array([0.0, -UP_PX]) * np.sin(np.linspace(0.0, np.pi, len(found.upper)))[:, None]
+    now = rebuilt(made, tmp_path, {"left": {"upper": higher.tolist()}})
+    _, _, new_rig = loaded(now)
+    before, after = ({side: lids.margins(eye, np.zeros(1), 0.0, 0.0, 0.0).upper_rest[0] for side, eye in rig.eyes.items()}
+                     for rig in (old_rig, new_rig))
+    pixel_m = old_rig.eyes["left"].iris_radius_m / found.iris[2]
+    assert after["left"] - before["left"] == pytest.approx(UP_PX * pixel_m, rel=0.35)
+    assert after["right"] == pytest.approx(before["right"], abs=1e-5)
+    assert new_rig.provenance["kind"] == result.GRAFT and new_rig.provenance["eyes"] == eye_marks.EDITED
+    back, back_groups, _ = loaded(rebuilt(now, tmp_path, {"left": {"upper": found.upper.tolist()}}))
+    assert np.count_nonzero(back_groups == parts.HEAD) == np.count_nonzero(old_groups == parts.HEAD)
+    np.testing.assert_allclose(back.means[back_groups == parts.HEAD].mean(0), old.means[old_groups == parts.HEAD].mean(0), atol=1e-5)

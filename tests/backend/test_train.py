@@ -187,6 +187,11 @@ def test_a_run_goes_on_where_it_was_killed(views, start, tmp_path):
     assert steps[0] == 34
     np.testing.assert_allclose(resumed.splats.means, whole.splats.means, atol=1e-6)
     np.testing.assert_allclose(resumed.splats.colours, whole.splats.colours, atol=1e-5)
+    # A run that was finished is, and says of itself what it said then.
+    steps.clear()
+    done = train(views, start, settings, lambda progress: steps.append(progress.step), path)
+    assert steps == [] and (done.psnr_db, done.loss) == pytest.approx((whole.psnr_db, whole.loss))
+    np.testing.assert_array_equal(done.splats.means, resumed.splats.means)
     # Other pictures or settings start anew, and so does a file that is no checkpoint.
     steps.clear()
     train(views, start, replace(settings, iterations=2, seed=5), lambda progress: steps.append(progress.step), path)

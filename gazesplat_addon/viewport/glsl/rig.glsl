@@ -2,7 +2,7 @@
 // The pose formulas of gazesplat_addon/rig (lids.py, pose.py), function by function under the same names.
 
 struct Margins {
-  float upper_rest, lower_rest, upper, lower, share;
+  float upper_rest, lower_rest, upper, lower, share, lead;
 };
 
 struct Splat {
@@ -55,8 +55,10 @@ Margins margins(int e, float x)
   m.lower = min(m.lower + blink * blink * portrait.eyes[e].reach.w * (closing - m.lower), m.upper);
   float r = portrait.eyes[e].radii.x;
   float beyond = (m.share - 1.0) * abs(width);
-  float ramp = smoothstep(OVERLAP_FROM_SHARE, 1.0, m.share) * (1.0 - smoothstep(0.0, OVERLAP_END_IRIS_RADII * r, beyond));
-  m.upper = m.upper + blink * (m.lower - m.upper) - blink * blink * portrait.eyes[e].reach.z * r * ramp;
+  float ending = blink * blink * (1.0 - smoothstep(0.0, OVERLAP_END_IRIS_RADII * r, beyond));
+  float overlap = portrait.eyes[e].reach.z * r * smoothstep(OVERLAP_FROM_SHARE, 1.0, m.share) * ending;
+  m.upper = m.upper + blink * (m.lower - m.upper) - overlap;
+  m.lead = portrait.eyes[e].lash.w * smoothstep(0.0, LEAD_WHOLE_SHARE, m.share) * ending;
   return m;
 }
 
@@ -80,7 +82,8 @@ vec3 warp_upper_lid(int e, vec3 q)
 {
   Margins m = margins(e, q.x);
   float still = STILL_IRIS_RADII * portrait.eyes[e].radii.x;
-  return slide(e, q, (m.upper - m.upper_rest) * (1.0 - smoothstep(still, portrait.eyes[e].reach.x, q.y - m.upper_rest)));
+  float weight = 1.0 - smoothstep(still, portrait.eyes[e].reach.x, q.y - m.upper_rest);
+  return slide(e, q, (m.upper - m.upper_rest) * weight) + vec3(0.0, 0.0, m.lead * weight);
 }
 
 // rig.lids.warp_lower_lid
@@ -102,7 +105,7 @@ vec3 warp_upper_lash(int e, vec3 q)
   float turned = angle - portrait.eyes[e].lash.y * corner;
   float base_z = lid_height(e, q.x, m.upper) - lid_height(e, q.x, m.upper_rest);
   float along = t / sin(angle);
-  return vec3(q.x, m.upper + along * sin(turned), q.z + base_z + along * (cos(turned) - cos(angle)));
+  return vec3(q.x, m.upper + along * sin(turned), q.z + base_z + along * (cos(turned) - cos(angle)) + m.lead);
 }
 
 // rig.lids.warp_lower_lash
