@@ -123,7 +123,7 @@ class Mould:
 
         It was built so that it lies before all that it comes to cover. Open eyes, of which the views are, often have it further back.
         """
-        along = shape.along_ray.reshape(2, len(AWAY), len(ALONG))[:, :, (ALONG > COVERS[0]) & (ALONG < COVERS[1])]
+        along = shape.along_ray.reshape(2, len(AWAY), len(ALONG))[:, :, (COVERS[0] < ALONG) & (COVERS[1] > ALONG)]
         lower = np.minimum(along[1, 0], 0.5 * (along[1, 0] + along[1, 1]))
         return max(0.0, float((along[0, 0] - lower).max()))
 
