@@ -151,19 +151,23 @@ def job(job_id: str) -> Reconstruction:
     return found
 
 
+def shown_jobs() -> list[Reconstruction]:
+    """Return the jobs that the panel shows, oldest first, set-ups of the backend among them."""
+    return live_jobs.watched()
+
+
 def show_progress(job: Reconstruction, when_done: Callable[[str], None] | None = None) -> None:
     """Show a running reconstruction in the panel; ``when_done`` is called with its id once it has succeeded."""
     live_jobs.watch(job, when_done)
 
 
 def dismiss(job_id: str) -> None:
-    """Take an ended reconstruction off the panel; its folder goes too, unless a finished portrait is in it."""
+    """Take an ended reconstruction off the panel for good; its folder goes too, unless a finished portrait is in it."""
     ended = job(job_id)
     if not ended.ended:
         raise GazeSplatError("job-running", f"{ended.photo_name} is still being reconstructed.", "Cancel it first.")
     live_jobs.forget(job_id)
-    if ended.state != reconstruction.DONE:
-        ended.remove()
+    ended.dismiss()
 
 
 def retry(job_id: str) -> Reconstruction:

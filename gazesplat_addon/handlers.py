@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens by itself: jobs are watched, splats are shown live, older files take in what newer ones keep, splat plates follow
-their scenes.
+"""What happens by itself: jobs are watched, also through undo, splats are shown live, older files take in what newer ones keep, splat
+plates follow their scenes.
 
 No file needs this to animate or render, but for a splat plate, which needs the extension anyway.
 """
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import bpy
 
@@ -19,22 +21,40 @@ def register() -> None:
     viewport.register()
     chosen = preferences.stored()
     viewport.switch(chosen is None or chosen.live_display)
-    bpy.app.handlers.load_post.append(_bring_up_to_date)
-    bpy.app.handlers.render_pre.append(_follow)
+    for handlers, ours in _handlers():
+        handlers.append(ours)
 
 
 def unregister() -> None:
     """Stop all that; the jobs go on by themselves."""
-    bpy.app.handlers.render_pre.remove(_follow)
-    bpy.app.handlers.load_post.remove(_bring_up_to_date)
+    for handlers, ours in _handlers():
+        handlers.remove(ours)
     viewport.unregister()
     live_jobs.detach()
     preview_icons.unregister()
 
 
+def _handlers() -> tuple[tuple[list, Callable], ...]:
+    """Return each list of Blender's with what we put into it."""
+    lists = bpy.app.handlers
+    return ((lists.load_post, _bring_up_to_date), (lists.render_pre, _follow), (lists.undo_pre, _before_undo),
+            (lists.redo_pre, _before_undo), (lists.undo_post, _after_undo), (lists.redo_post, _after_undo))
+
+
 @bpy.app.handlers.persistent
 def _bring_up_to_date(_file: str) -> None:
+    live_jobs.after_load()
     upgrade.bring_up_to_date()
+
+
+@bpy.app.handlers.persistent
+def _before_undo(*_ignored: object) -> None:
+    live_jobs.before_undo()
+
+
+@bpy.app.handlers.persistent
+def _after_undo(*_ignored: object) -> None:
+    live_jobs.after_undo()
 
 
 @bpy.app.handlers.persistent

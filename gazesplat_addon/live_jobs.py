@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 _watched: dict[str, Reconstruction] = {}
 _when_done: dict[str, Callable[[str], None]] = {}
+# The jobs whose portrait was in the file before the undo or redo that is under way.
+_were_in_file: set[str] = set()
 
 
 def watch(job: Reconstruction, when_done: Callable[[str], None] | None = None) -> None:
@@ -59,10 +61,28 @@ def poll() -> bool:
             job.poll()
         if job.state == reconstruction.DONE and job.id in _when_done:
             _when_done.pop(job.id)(job.id)
-        if _is_settled(job):
+        if _is_settled(job) and not job.in_file:
             forget(job.id)
     _start_next()
     return any(not job.ended for job in _watched.values())
+
+
+def before_undo() -> None:
+    """Remember whose portraits are in the file."""
+    _were_in_file.clear()
+    _were_in_file.update(job.id for job in _watched.values() if job.in_file)
+
+
+def after_undo() -> None:
+    """Offer the import again of what it has taken out of the file."""
+    for job in _watched.values():
+        job.heed_undo(was_in_file=job.id in _were_in_file)
+
+
+def after_load() -> None:
+    """Another file is open, whose undo steps know of no job of the last one."""
+    for job in [job for job in _watched.values() if _is_settled(job)]:
+        forget(job.id)
 
 
 def _start_next() -> None:

@@ -81,6 +81,10 @@ class PortraitJob(Reconstruction):
             registry.remove(self._job)
         return self._worked_on
 
+    def dismiss(self) -> None:
+        """Nobody wants it any more: it goes, with what was made."""
+        self.remove()
+
     def _bring_in(self, portrait: Portrait, made: Path, **settings: object) -> object:
         """Change the portrait by the files in ``made`` and return what is worth knowing about it."""
         raise NotImplementedError

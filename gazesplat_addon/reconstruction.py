@@ -35,6 +35,7 @@ class Reconstruction:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._portrait: Portrait | None = None
+        self._root_uid: int | None = None
 
     def __repr__(self) -> str:
         return f"<Reconstruction {self.id!r} {self.state} {self.progress:.0%}>"
@@ -92,6 +93,11 @@ class Reconstruction:
     def text(self) -> str:
         """The backend's last short line."""
         return self._job.text
+
+    @property
+    def seconds_spent(self) -> float:
+        """How long the backend had worked when it last told how far it is."""
+        return self._job.seconds_spent
 
     @property
     def seconds_left(self) -> float | None:
@@ -183,8 +189,21 @@ class Reconstruction:
         """Bring a finished portrait into the scene, once more on every call; raises like ``result``."""
         self.require_done()
         portrait = Portrait.load(self._job.result_folder, name=name or self.photo_name, scene=scene)
+        self._root_uid = portrait.root.session_uid
         registry.mark_imported(self._job)
         return portrait
+
+    @property
+    def in_file(self) -> bool:
+        """True while the portrait that this handle brought in last is in the open file: an undo may take it out, a redo bring it back."""
+        return self._root_uid is not None and any(one.session_uid == self._root_uid for one in bpy.data.objects)
+
+    def heed_undo(self, *, was_in_file: bool) -> None:
+        """Offer the portrait again that an undo or redo has just taken out of the file, and no longer the one that it brought back."""
+        if self.in_file:
+            registry.mark_imported(self._job)
+        elif was_in_file:
+            registry.mark_waiting(self._job)
 
     def require_done(self) -> None:
         """Raise GazeSplatError unless it has succeeded: what it failed with, ``cancelled``, or ``not-finished``."""
@@ -194,6 +213,13 @@ class Reconstruction:
             raise GazeSplatError("cancelled", f"{self.photo_name} was cancelled.", "Start it again when you like.")
         if self.state != DONE:
             raise GazeSplatError("not-finished", f"{self.photo_name} is {self.state} ({self.progress:.0%}).", "Wait for it: job.wait().")
+
+    def dismiss(self) -> None:
+        """Nobody wants to see it any more: it goes, unless a finished portrait is in it, which is then offered no longer."""
+        if self.state == DONE:
+            registry.mark_imported(self._job)
+        else:
+            self.remove()
 
     def remove(self) -> None:
         """Delete the job's folder, the portrait's files in it too; GazeSplatError ``job-running`` while it runs."""

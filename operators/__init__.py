@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from . import keymap
 from .add_blinks import GAZESPLAT_OT_add_blinks
 from .add_head_drift import GAZESPLAT_OT_add_head_drift
 from .add_saccades import GAZESPLAT_OT_add_saccades
@@ -102,4 +103,16 @@ CLASSES = (
     GAZESPLAT_OT_copy_setup_command,
 )
 
-register, unregister = bpy.utils.register_classes_factory(CLASSES)
+_register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+
+
+def register() -> None:
+    """Add the operators, then our key."""
+    _register()
+    keymap.register()
+
+
+def unregister() -> None:
+    """Take both away."""
+    keymap.unregister()
+    _unregister()

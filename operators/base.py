@@ -14,6 +14,7 @@ from mathutils import Matrix
 
 from ..backend.contract.errors import GazeSplatError
 from ..gazesplat_addon import api
+from ..gazesplat_addon.words import told, translated
 
 # Tests set this, so that a bug shows its traceback in place of a polite sentence.
 reraise_bugs = False
@@ -21,6 +22,9 @@ reraise_bugs = False
 # A portrait looks along its -Y, a view along its own -Z.
 _FROM_BEFORE = Matrix.Rotation(math.pi / 2.0, 4, "X")
 _TALKING_M = 1.0
+
+# The sidebar's tab, as the panels call it.
+TAB = "GazeSplat"
 
 _log = logging.getLogger(__name__)
 
@@ -43,18 +47,22 @@ class Verb:
             said = work()
         except GazeSplatError as error:
             _log.info("%s: %s: %s", self.bl_idname, error.code, error)
-            self.report({"ERROR"}, str(error))
+            self.tell("ERROR", error.message, error.hint)
             return {"CANCELLED"}
         except Exception as error:
             if reraise_bugs:
                 raise
             _log.exception("%s failed", self.bl_idname)
-            self.report({"ERROR"}, f"A fault in GazeSplat: {type(error).__name__}: {error}. "
-                                   "Please report it with what Window > Toggle System Console, or the terminal, shows.")
+            self.tell("ERROR", f"A fault in GazeSplat: {type(error).__name__}: {error}. "
+                               "Please report it with what Window > Toggle System Console, or the terminal, shows.")
             return {"CANCELLED"}
         if said:
-            self.report({"INFO"}, said)
+            self.tell("INFO", said)
         return {"FINISHED"}
+
+    def tell(self, kind: str, *sentences: str) -> None:
+        """Report sentences in the language of the interface: the one way to report."""
+        self.report({kind}, " ".join(told(one) for one in sentences if one))
 
 
 class SteppedVerb(Verb):
@@ -89,7 +97,7 @@ class SteppedVerb(Verb):
         """Do one step a tick of the timer."""
         if event.type == "ESC" and event.value == "PRESS":
             self._end(context)
-            self.report({"WARNING"}, f"Stopped after {self._step.done} of {self._step.total}" if self._step else "Stopped")
+            self.tell("WARNING", f"Stopped after {self._step.done} of {self._step.total}" if self._step else "Stopped")
             return {"CANCELLED"}
         if event.type != "TIMER":
             return {"RUNNING_MODAL"}
@@ -108,7 +116,7 @@ class SteppedVerb(Verb):
         manager = context.window_manager
         self._timer = manager.event_timer_add(0.01, window=context.window)
         manager.progress_begin(0, 1000)
-        context.workspace.status_text_set(f"{self.bl_label}: Escape stops it")
+        context.workspace.status_text_set(translated("{what}: Escape stops it", what=translated(self.bl_label)))
         manager.modal_handler_add(self)
 
     def _advance(self, context: bpy.types.Context) -> str | None:
@@ -118,7 +126,8 @@ class SteppedVerb(Verb):
             return self.told(self._step)
         self._step = step
         context.window_manager.progress_update(int(1000 * step.done / step.total))
-        context.workspace.status_text_set(f"{self.bl_label}: {step.done} of {step.total}. Escape stops it")
+        context.workspace.status_text_set(translated("{what}: {done} of {total}. Escape stops it", what=translated(self.bl_label),
+                                                     done=step.done, total=step.total))
         return None
 
     def _end(self, context: bpy.types.Context) -> None:

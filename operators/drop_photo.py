@@ -8,8 +8,7 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon import api
-
-_TAB = "GazeSplat"
+from .base import TAB
 
 
 class GAZESPLAT_FH_photo(bpy.types.FileHandler):
@@ -25,4 +24,4 @@ class GAZESPLAT_FH_photo(bpy.types.FileHandler):
         area = context.area
         if area is None or area.type != "VIEW_3D" or not area.spaces.active.show_region_ui:
             return False
-        return any(region.type == "UI" and region.active_panel_category == _TAB for region in area.regions)
+        return any(region.type == "UI" and region.active_panel_category == TAB for region in area.regions)

@@ -8,6 +8,7 @@ import bpy
 from bpy_extras import view3d_utils
 
 from ..gazesplat_addon import api
+from ..gazesplat_addon.words import translated
 from .base import PortraitVerb, chosen_portrait
 
 TICK_S = 1 / 60
@@ -51,7 +52,7 @@ class GAZESPLAT_OT_live_follow(PortraitVerb, bpy.types.Operator):
         self.timer = context.window_manager.event_timer_add(TICK_S, window=context.window)
         context.window_manager.modal_handler_add(self)
         GAZESPLAT_OT_live_follow._running = self
-        context.workspace.status_text_set("Following live: R records, R again keeps the keys, Esc ends")
+        context.workspace.status_text_set(translated("Following live: R records, R again keeps the keys, Esc ends"))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return {"RUNNING_MODAL"} if super().execute(context) == {"FINISHED"} else {"CANCELLED"}
@@ -91,11 +92,11 @@ class GAZESPLAT_OT_live_follow(PortraitVerb, bpy.types.Operator):
     def _switch_recording(self) -> None:
         if not self.session.recording:
             self.session.start_recording()
-            self.report({"INFO"}, "Recording: press R again to keep it")
+            self.tell("INFO", "Recording: press R again to keep it")
             return
         made = self.session.keep()
         bpy.ops.ed.undo_push(message="Record Gaze")
-        self.report({"INFO"}, f"{made} keys from the current frame on")
+        self.tell("INFO", f"{made} keys from the current frame on")
         self.ended = True
 
     def _end(self, context: bpy.types.Context) -> set[str]:

@@ -54,7 +54,9 @@ class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
 def started(job: api.Reconstruction) -> str:
     """Show a job that was queued in the panel, import what it makes once it is done, and return what to tell the artist."""
     api.show_progress(job, when_done=import_into_open_file)
-    return f"{job.photo_name} {'waits for its turn' if job.queued else 'is being made'}: the panel shows the progress"
+    if job.queued:
+        return f"{job.photo_name} waits for its turn: the panel shows the progress"
+    return f"{job.photo_name} is being made: the panel shows the progress"
 
 
 def import_into_open_file(job_id: str) -> None:

@@ -25,4 +25,6 @@ class GAZESPLAT_OT_set_up_render(PortraitVerb, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> str:
         changes = chosen_portrait(context).setup_render(engine=self.engine, colour_mode=self.colour_mode)
-        return f"Render set up, {len(changes)} settings changed: " + "; ".join(changes) if changes else "The render was set up already"
+        if not changes:
+            return "The render was set up already"
+        return f"Render set up, {len(changes)} settings changed: {'; '.join(changes)}"

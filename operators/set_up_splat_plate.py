@@ -21,4 +21,6 @@ class GAZESPLAT_OT_set_up_splat_plate(PortraitVerb, bpy.types.Operator):
 
     def run(self, context: bpy.types.Context) -> str:
         changes = api.splat_plate(context.scene, engine=None if self.engine == "keep" else self.engine)
-        return f"Splat plate set up, {len(changes)} changes: " + "; ".join(changes) if changes else "The splat plate was set up already"
+        if not changes:
+            return "The splat plate was set up already"
+        return f"Splat plate set up, {len(changes)} changes: {'; '.join(changes)}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon import backend_setup, backend_status, live_jobs, preferences
-from .base import SidebarPanel, sentence, translated
+from ..gazesplat_addon.words import translated
+from .base import SidebarPanel, sentence
 
 _REINSTALL = "Install GazeSplat again: drop its zip into Blender's window."
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 
 import bpy
-from bpy.app.translations import pgettext_iface as iface_
 
 from ..gazesplat_addon import portrait
 from ..gazesplat_addon.portrait import Portrait
+from ..gazesplat_addon.scene import store
+from ..gazesplat_addon.words import shown
 
 # In pixels at interface scale 1: average width of a letter, what a panel's borders and tabs take, a box's borders, an icon.
 _LETTER_PX, _BORDERS_PX, _BOX_PX, _ICON_PX = 6.4, 42, 14, 22
@@ -33,6 +34,14 @@ class PortraitPanel(SidebarPanel):
         return found is not None and found.rigged
 
 
+class ScenePanel(SidebarPanel):
+    """Mix-in: a panel that shows only while the scene has a portrait, or a splat without eyes."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return bool(store.splat_roots_in(context.scene))
+
+
 def chosen_portrait(context: bpy.types.Context) -> Portrait | None:
     """Return the portrait that the artist means: the active object's, else the scene's only one."""
     return portrait.chosen(context.active_object, context.scene)
@@ -48,11 +57,6 @@ def fitting(context: bpy.types.Context, text: str, short: str) -> str:
     return text if roomy(context) else short
 
 
-def translated(text: str, **values: object) -> str:
-    """Return a text in the language of the interface, with values put in afterwards: what is translated must not change."""
-    return iface_(text).format(**values)
-
-
 def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, *, icon: str = "NONE", boxed: bool = False) -> None:
     """Show a text on as many lines as the sidebar's width asks for; labels do not wrap by themselves."""
     scale = context.preferences.system.ui_scale
@@ -60,5 +64,5 @@ def sentence(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, 
     letters = max(16, int((context.region.width / scale - taken) / _LETTER_PX))
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(line for part in iface_(text).splitlines() for line in textwrap.wrap(part, letters)):
+    for number, line in enumerate(line for part in shown(text).splitlines() for line in textwrap.wrap(part, letters)):
         column.label(text=line, icon=icon if number == 0 else ("BLANK1" if icon != "NONE" else "NONE"))

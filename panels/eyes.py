@@ -17,7 +17,7 @@ class GAZESPLAT_PT_eyes(PortraitPanel, bpy.types.Panel):
         layout = self.layout
         root = chosen_portrait(context).root
         row = layout.row()
-        row.label(text=root.name, icon="USER")
+        row.label(text=root.name, icon="USER" if roomy(context) else "NONE")
         row.operator("gazesplat.look_through_photo", text="", icon="OUTLINER_OB_CAMERA")
         row.operator("gazesplat.delete_portrait", text="", icon="TRASH")
         self._draw_target(context, root)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import bpy
 
-from ..gazesplat_addon.scene import store
-from .base import SidebarPanel, roomy
+from .base import ScenePanel, roomy
 
 
-class GAZESPLAT_PT_farm(SidebarPanel, bpy.types.Panel):
+class GAZESPLAT_PT_farm(ScenePanel, bpy.types.Panel):
     """Check the file for farms, and write the job that they take."""
 
     bl_label = "Farm"
     bl_parent_id = "GAZESPLAT_PT_render"
     bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(store.splat_roots_in(context.scene))
 
     def draw(self, context: bpy.types.Context) -> None:
         row = self.layout.row(align=True) if roomy(context) else self.layout.column(align=True)

@@ -6,7 +6,8 @@ import bpy
 
 from ..gazesplat_addon import preview_icons
 from ..gazesplat_addon.reconstruction import Reconstruction
-from .base import sentence, translated
+from ..gazesplat_addon.words import translated
+from .base import sentence
 
 _PREVIEW_SCALE = 6.0    # of a line's height
 _SHORT_S, _LONG_MIN = 50.0, 90
@@ -27,6 +28,7 @@ def draw_jobs(layout: bpy.types.UILayout, context: bpy.types.Context, jobs: list
         elif not job.ended:
             _draw_running(box, job)
         elif job.state == "done" and not job.imported:
+            row.operator("gazesplat.remove_job", text="", icon="X", emboss=False).job = job.id
             box.operator("gazesplat.import_result", text="Import", icon="IMPORT").job = job.id
         else:
             _draw_ended(box, row, context, job)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bpy
 
-from .base import PortraitPanel, chosen_portrait, fitting, roomy, translated
+from ..gazesplat_addon.words import translated
+from .base import PortraitPanel, chosen_portrait, fitting, roomy, sentence
 
 
 class GAZESPLAT_PT_motion(PortraitPanel, bpy.types.Panel):
@@ -39,7 +40,11 @@ class GAZESPLAT_PT_layers(PortraitPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:
-        for layer in chosen_portrait(context).layers:
+        layers = chosen_portrait(context).layers
+        if not any(layer.keys for layer in layers):
+            sentence(self.layout, context, "Nothing is generated yet: press Animate.")
+            return
+        for layer in layers:
             row = self.layout.row(align=True)
             keys = layer.keys
             row.label(text=translated(layer.name.capitalize()) + (f" ({keys})" if keys else ""))

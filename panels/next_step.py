@@ -7,7 +7,8 @@ import bpy
 from ..gazesplat_addon import backend_setup, backend_status, live_jobs, motion
 from ..gazesplat_addon.portrait import Portrait
 from ..gazesplat_addon.scene import render_settings, store, surroundings, upgrade
-from .base import SidebarPanel, chosen_portrait, sentence, translated
+from ..gazesplat_addon.words import translated
+from .base import SidebarPanel, chosen_portrait, sentence
 from .job_list import draw_jobs
 
 

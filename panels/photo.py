@@ -10,7 +10,7 @@ import bpy
 
 from ..gazesplat_addon import backend_status
 from ..gazesplat_addon.scene import store
-from .base import SidebarPanel, fitting, roomy
+from .base import ScenePanel, SidebarPanel, fitting, roomy
 
 
 class _New(SidebarPanel):
@@ -73,15 +73,11 @@ class GAZESPLAT_PT_consent(_Consent, bpy.types.Panel):
     bl_parent_id = "GAZESPLAT_PT_photo"
 
 
-class GAZESPLAT_PT_another(_New, bpy.types.Panel):
+class GAZESPLAT_PT_another(_New, ScenePanel, bpy.types.Panel):
     """The way to one more."""
 
     bl_label = "Another Portrait"
     bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(store.splat_roots_in(context.scene))
 
 
 class GAZESPLAT_PT_another_consent(_Consent, bpy.types.Panel):

@@ -6,19 +6,16 @@ import bpy
 
 from ..gazesplat_addon import preferences, viewport
 from ..gazesplat_addon.scene import colour, render_settings, store
-from .base import SidebarPanel, roomy, sentence, translated
+from ..gazesplat_addon.words import translated
+from .base import ScenePanel, roomy, sentence
 
 _NAMES = {"cycles": "Cycles", "eevee": "EEVEE", "gazesplat": "GazeSplat"}
 
 
-class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
+class GAZESPLAT_PT_render(ScenePanel, bpy.types.Panel):
     """Set up the render, and warnings while it is not."""
 
     bl_label = "Render"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(store.splat_roots_in(context.scene))
 
     def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)
@@ -36,16 +33,12 @@ class GAZESPLAT_PT_render(SidebarPanel, bpy.types.Panel):
             sentence(self.layout, context, translated("The live display is off: {why}", why=viewport.problem()), icon="ERROR")
 
 
-class GAZESPLAT_PT_among_others(SidebarPanel, bpy.types.Panel):
+class GAZESPLAT_PT_among_others(ScenePanel, bpy.types.Panel):
     """Portraits beside other objects: scene-linear colours, or a plate of their own."""
 
     bl_label = "With Other Objects"
     bl_parent_id = "GAZESPLAT_PT_render"
     bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return bool(store.splat_roots_in(context.scene))
 
     def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)

@@ -42,12 +42,21 @@ def list_jobs(jobs_folder: Path) -> list[Job]:
 
 
 def mark_imported(job: Job) -> None:
-    """Remember that the job's portrait is in a scene; in a folder that may not be written to, only while Blender runs."""
+    """Remember that the job's portrait is in a scene, or not wanted; in a folder that may not be written to, only while Blender runs."""
     job.imported = True
     try:
         (job.folder / _IMPORTED).touch()
     except OSError as error:
         _log.warning("the job %s cannot be marked as imported: %s", job.folder.name, error)
+
+
+def mark_waiting(job: Job) -> None:
+    """Take ``mark_imported`` back: the portrait left its scene by an undo."""
+    job.imported = False
+    try:
+        (job.folder / _IMPORTED).unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("the job %s stays marked as imported: %s", job.folder.name, error)
 
 
 def running(jobs: list[Job]) -> list[Job]:

@@ -55,6 +55,7 @@ class Job:
     text        the backend's last short line
     warnings    the warning events so far
     preview     the latest preview picture, or None
+    seconds_spent how long it had worked when it last told how far it is
     seconds_left  how long the rest takes if it goes on like this, None while that cannot be told
     error       a GazeSplatError once the state is failed or crashed
     summary     the fields of the ``done`` event
@@ -70,6 +71,7 @@ class Job:
         self.text = ""
         self.warnings: list[dict] = []
         self.preview: Path | None = None
+        self.seconds_spent = 0.0
         self.seconds_left: float | None = None
         self._began_at: float | None = None
         self._told_at: float | None = None
@@ -224,13 +226,13 @@ class Job:
             self.state = {"done": DONE, "failed": FAILED, "cancelled": CANCELLED}[kind]
 
     def _estimate(self, now: float) -> None:
-        """Reckon the time left from the clock of the backend's own events; where that was set, the gap counts as nothing."""
+        """Reckon the time spent and left from the clock of the backend's own events; where that was set, the gap counts as nothing."""
         if self._began_at is not None and not 0.0 <= now - self._told_at <= _LONGEST_SILENCE_S:
             self._began_at += now - self._told_at
         self._told_at = now
-        spent = now - self._began_at if self._began_at is not None else 0.0
-        told = spent >= LEAST_SPENT_S and self.fraction >= LEAST_DONE
-        self.seconds_left = spent * (1.0 - self.fraction) / self.fraction if told else None
+        self.seconds_spent = now - self._began_at if self._began_at is not None else 0.0
+        told = self.seconds_spent >= LEAST_SPENT_S and self.fraction >= LEAST_DONE
+        self.seconds_left = self.seconds_spent * (1.0 - self.fraction) / self.fraction if told else None
 
     def _end_without_a_word(self) -> None:
         """The process is gone and left no terminal event: it was killed on request, or it crashed."""

@@ -85,6 +85,18 @@ def test_what_failed_while_nobody_looked_is_shown_and_tried_again(room, queue, g
     assert (retried.state, retried.error.code) == ("failed", "internal")
 
 
+def test_a_finished_job_that_nobody_wants_is_not_offered_again(room, queue, gs):
+    live = room("gazesplat_addon.live_jobs")
+    job = queue()
+    finish(room, job)
+    assert "Import" in drawn_words(room)
+    assert bpy.ops.gazesplat.remove_job(job=job.id) == {"FINISHED"}
+    assert live.watched() == [] and (job.folder / "result").is_dir()
+    live.detach()
+    live._find_again()
+    assert live.watched() == []
+
+
 def test_what_prevents_a_queued_job_is_shown_with_it(room, queue, monkeypatch):
     first, second = queue([{"do": "sleep", "seconds": 1.0}]), queue()
     monkeypatch.setenv("GAZESPLAT_BACKEND_PYTHON", "/no/such/python")

@@ -236,6 +236,40 @@ def test_reconstruct_shows_progress_and_imports(clean, gs, room, backend, photo,
     assert watched(room) == []
 
 
+def test_undoing_an_import_offers_it_again_and_redoing_takes_the_offer_back(clean, gs, room, backend, photo, folder):
+    bpy.context.preferences.edit.use_global_undo = True
+    backend.update(portrait=str(folder), story=[{"do": "stage", "name": "look"}])
+    bpy.ops.gazesplat.reconstruct(filepath=str(photo))
+    (job,) = watched(room)
+    bpy.ops.ed.undo_push(message="before")
+    poll_until_ended(room)
+    if not gs.portraits():  # without a window nothing is imported by itself
+        bpy.ops.gazesplat.import_result("EXEC_DEFAULT", True, job=job.id)
+    assert len(gs.portraits()) == 1 and watched(room) == []
+    bpy.ops.ed.undo()
+    assert gs.portraits() == [] and watched(room) == [job] and not job.imported
+    bpy.ops.ed.redo()
+    assert len(gs.portraits()) == 1 and watched(room) == []
+    bpy.ops.ed.undo()
+    bpy.ops.gazesplat.import_result("EXEC_DEFAULT", True, job=job.id)
+    (portrait,) = gs.portraits()
+    assert watched(room) == []
+    bpy.context.view_layer.objects.active = portrait.root
+    bpy.ops.gazesplat.delete_portrait("EXEC_DEFAULT", True)
+    bpy.ops.object.empty_add()
+    bpy.ops.ed.undo_push(message="an empty")
+    bpy.ops.ed.undo()
+    assert gs.portraits() == [] and watched(room) == [], "who deletes a portrait does not want it back"
+    bpy.ops.ed.undo()
+    assert len(gs.portraits()) == 1 and watched(room) == []
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.ed.undo_push(message="another file")
+    bpy.ops.object.empty_add()
+    bpy.ops.ed.undo_push(message="an empty")
+    bpy.ops.ed.undo()
+    assert watched(room) == [], "another file, another life"
+
+
 def test_a_failed_job_stays_until_dismissed(clean, room, backend, photo):
     backend.update(story=[{"do": "fail", "code": "no-face", "message": "There is no face.", "hint": "Use another photo."}])
     bpy.ops.gazesplat.reconstruct(filepath=str(photo))
@@ -259,6 +293,43 @@ def test_cancel_a_job(clean, room, backend, photo):
     assert bpy.ops.gazesplat.cancel_job(job=job.id) == {"FINISHED"}
     poll_until_ended(room)
     assert job.state == "cancelled"
+
+
+def escape(room, region="UI", tab="GazeSplat", playing=False, kind="ESC", job=""):
+    """Return (what became of the key, which job was cancelled or asked about) for Esc with the mouse there."""
+    over = SimpleNamespace(type=region, active_panel_category=tab)
+    context, done = SimpleNamespace(region=over, screen=SimpleNamespace(is_animation_playing=playing)), []
+    verb = SimpleNamespace(job=job, execute=lambda context: {"FINISHED"},
+                           _ask=lambda context, event, job: done.append(job.id) or {"RUNNING_MODAL"})
+    outcome = room("operators.cancel_job").GAZESPLAT_OT_cancel_job.invoke(verb, context, SimpleNamespace(type=kind))
+    return outcome, done or [verb.job]
+
+
+def test_escape_over_our_tab_means_the_job_that_runs(clean, room, backend, photo):
+    assert escape(room)[0] == {"PASS_THROUGH"}, "nothing runs"
+    backend.update(story=[{"do": "progress", "fraction": 0.1}, {"do": "sleep", "seconds": 60.0}])
+    bpy.ops.gazesplat.reconstruct(filepath=str(photo))
+    bpy.ops.gazesplat.reconstruct(filepath=str(photo))
+    running, queued = sorted(watched(room), key=lambda job: job.queued)
+    assert queued.queued and escape(room) == ({"FINISHED"}, [running.id])
+    for elsewhere in ({"region": "WINDOW"}, {"region": "HEADER"}, {"tab": "Tool"}, {"playing": True}):
+        assert escape(room, **elsewhere)[0] == {"PASS_THROUGH"}, elsewhere
+    running.cancel()
+    assert escape(room)[0] == {"PASS_THROUGH"}, "it stops already, and what waits is not meant"
+    queued.cancel()
+    poll_until_ended(room)
+
+
+def test_what_took_long_is_asked_about_first(clean, room, backend, photo, monkeypatch):
+    backend.update(story=[{"do": "progress", "fraction": 0.1}, {"do": "sleep", "seconds": 60.0}])
+    bpy.ops.gazesplat.reconstruct(filepath=str(photo))
+    (job,) = watched(room)
+    monkeypatch.setattr(type(job), "seconds_spent", property(lambda self: 35 * 60.0))
+    assert escape(room) == ({"RUNNING_MODAL"}, [job.id])
+    assert escape(room, kind="LEFTMOUSE", job=job.id) == ({"RUNNING_MODAL"}, [job.id]), "its button asks too"
+    assert not job.stopping
+    job.cancel()
+    poll_until_ended(room)
 
 
 def test_jobs_that_are_gone_say_so(clean, backend):

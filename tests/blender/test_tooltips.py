@@ -67,6 +67,6 @@ def test_the_search_finds_all_that_can_be_done_with_a_portrait(gs, room):
 
 def test_what_panels_say_is_translated(clean, gs, room, monkeypatch):
     from tests.blender.test_operators_panels import context_for, drawn
-    monkeypatch.setattr(room("panels.base"), "iface_", str.upper)
+    monkeypatch.setattr(room("gazesplat_addon.words"), "iface_", str.upper)
     words = drawn(gs, room, context_for())
     assert words["GazeSplat"] and all(word == word.upper() for word in words["GazeSplat"])

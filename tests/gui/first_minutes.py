@@ -8,10 +8,8 @@ Python: they need nothing but its library.
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +19,12 @@ import bpy
 import addon_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
-from screen import area, cropped, drag, drop, key, move, pixels, press, redraw, region, save_png, until, used_rows, window
+import escapes
+import session
+from screen import area, cropped, drag, drop, key, middle, move, pixels, press, redraw, region, save_png, until, used_rows, window
+from session import EXTENSION
 
 ARCHIVE, PORTRAIT, OUT, WHEELS, PYTHON = map(Path, sys.argv[sys.argv.index("--") + 1:][:5])
-EXTENSION = "bl_ext.user_default.gazesplat"
 SETTLE_S = 0.4
 HEADER_PX = 24
 NARROW_PX, USUAL_PX, WIDE_PX = 190, 300, 520
@@ -153,6 +153,10 @@ def jobs() -> Iterator[float]:
     report["cancelled"] = job.state
     yield from press("gazesplat.remove_job", share_x=0.84)
     yield from until(lambda: not live.watched())
+    escaped = live.find(start_dummy(STORY))
+    yield from until(lambda: escaped.progress >= 0.4)
+    yield from escapes.tried(escaped, room("operators.cancel_job"), report, OUT)
+    yield from press("gazesplat.remove_job", share_x=0.84)
     failed = live.find(start_dummy([{"do": "fail", "code": "no-face", "message": "No face was found in this picture.",
                                     "hint": "Use a photo of one face, upright and from the front."}]))
     yield from until(lambda: failed.ended)
@@ -165,7 +169,20 @@ def jobs() -> Iterator[float]:
     yield from until(lambda: bool(room("gazesplat_addon.api").portraits()))
     yield SETTLE_S
     report["imported"] = [one.name for one in room("gazesplat_addon.api").portraits()]
+    yield from undone_and_redone()
     yield from seen("imported")
+
+
+def undone_and_redone() -> Iterator[float]:
+    """Ctrl-Z takes the finished portrait out and offers it again; Ctrl-Shift-Z brings it back."""
+    api, live, there = room("gazesplat_addon.api"), room("gazesplat_addon.live_jobs"), middle(region("WINDOW"))
+    yield from key("Z", *there, ctrl=True)
+    yield from until(lambda: not api.portraits())
+    report["offered_again"] = [job.imported for job in live.watched()]
+    yield from seen("offered_again")
+    yield from key("Z", *there, ctrl=True, shift=True)
+    yield from until(lambda: bool(api.portraits()))
+    report["redone"] = len(live.watched())
 
 
 def dropped_files() -> Iterator[float]:
@@ -317,29 +334,10 @@ def steps() -> Iterator[float]:
         report["part"] = part.__name__
         yield from part()
     report["done"] = True
+    report["printed_tracebacks"] = sys.stderr.text.count("Traceback (most recent call last)")
 
 
-def run() -> None:
-    """Drive the steps by a timer and leave."""
-    sys.stderr = listener = Listener(sys.stderr)
-    walk = steps()
-
-    def tick() -> float:
-        try:
-            return next(walk)
-        except StopIteration:
-            report["printed_tracebacks"] = listener.text.count("Traceback (most recent call last)")
-        except BaseException:  # noqa: BLE001 - whatever it is, the test that waits shall read it
-            report["traceback"] = traceback.format_exc()
-        (OUT / "report.json").write_text(json.dumps(report), "utf-8")
-        sys.stdout.flush()
-        os._exit(0)
-
-    bpy.app.timers.register(tick, first_interval=0.5, persistent=True)
-
-
-bpy.context.preferences.view.show_splash = False
+sys.stderr = listener = Listener(sys.stderr)
 bpy.context.preferences.view.render_display_type = "AREA"
-bpy.context.preferences.use_preferences_save = False
 bpy.context.preferences.system.use_region_overlap = False    # nothing of the scene behind the sidebar
-run()
+session.drive(steps(), report, OUT / "report.json")

@@ -6,9 +6,8 @@ Pictures are read from the layer on which add-ons draw, just before Blender merg
 from __future__ import annotations
 
 import importlib
-import json
 import os
-import traceback
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +15,11 @@ import bpy
 import gpu
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+import screen
+import session
+
 OUT = Path(os.environ["GAZESPLAT_GUI_OUT"])
-EXTENSION = "bl_ext.user_default.gazesplat"
 SETTLE_S, SHORT_S = 1.0, 0.2
 GAZE, BLINK_LEFT = (12.0, -5.0), 0.5
 
@@ -39,18 +41,14 @@ def _read_layer() -> None:
                              "size": [width, height]}
 
 
-def _view_area() -> bpy.types.Area:
-    return next(area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D")
-
-
 def _shown(name: str) -> Iterator[float]:
     """Wait until the sorted picture is drawn, then have it saved."""
     for _ in range(4):
-        _view_area().tag_redraw()
+        screen.area().tag_redraw()
         yield SHORT_S
     _wanted.append(name)
     while _wanted:
-        _view_area().tag_redraw()
+        screen.area().tag_redraw()
         yield SHORT_S
 
 
@@ -59,13 +57,13 @@ def steps() -> Iterator[float]:
     yield SETTLE_S
     for old in list(bpy.data.objects):
         bpy.data.objects.remove(old)
-    extension = importlib.import_module(EXTENSION)
-    display = importlib.import_module(f"{EXTENSION}.gazesplat_addon.viewport.display").display
-    traffic = importlib.import_module(f"{EXTENSION}.gazesplat_addon.viewport.traffic").traffic
+    extension = importlib.import_module(session.EXTENSION)
+    display = importlib.import_module(f"{session.EXTENSION}.gazesplat_addon.viewport.display").display
+    traffic = importlib.import_module(f"{session.EXTENSION}.gazesplat_addon.viewport.traffic").traffic
     portrait = extension.load(os.environ["GAZESPLAT_GUI_PORTRAIT"], name="Mara")
     portrait.setup_render(engine="eevee")
     portrait.look_at(None)
-    space = _view_area().spaces.active
+    space = screen.area().spaces.active
     space.overlay.show_overlays = space.show_gizmo = space.show_region_header = space.show_region_toolbar = False
     view = space.region_3d
     view.view_perspective, view.view_distance, view.view_location = "PERSP", 0.45, (0.0, 0.05, 0.0)
@@ -91,32 +89,16 @@ def steps() -> Iterator[float]:
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     yield SETTLE_S
     yield from _shown("reopened")
-    preferences = bpy.context.preferences.addons[EXTENSION].preferences
+    preferences = bpy.context.preferences.addons[session.EXTENSION].preferences
     preferences.live_display = False
     yield SETTLE_S
     report["off"] = display.active
     yield from _shown("off")
     preferences.live_display = True
     yield SETTLE_S
-    bpy.ops.preferences.addon_disable(module=EXTENSION)
+    bpy.ops.preferences.addon_disable(module=session.EXTENSION)
     yield from _shown("disabled")
     report["problem"] = display.problem
 
 
-def _run(walk: Iterator[float]) -> float | None:
-    try:
-        return next(walk)
-    except StopIteration:
-        report["done"] = True
-    except BaseException:
-        report["traceback"] = traceback.format_exc()
-        raise
-    finally:
-        if report.keys() & {"done", "traceback"}:
-            (OUT / "report.json").write_text(json.dumps(report), "utf-8")
-            bpy.ops.wm.quit_blender()
-    return None
-
-
-_walk = steps()
-bpy.app.timers.register(lambda: _run(_walk), first_interval=SETTLE_S, persistent=True)
+session.drive(steps(), report, OUT / "report.json")

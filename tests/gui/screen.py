@@ -37,6 +37,11 @@ def region(kind: str = "UI", of: bpy.types.Area | None = None) -> bpy.types.Regi
     return next(one for one in (of or area()).regions if one.type == kind)
 
 
+def middle(of: bpy.types.Region) -> tuple[int, int]:
+    """Return where the middle of a region is in the window."""
+    return of.x + of.width // 2, of.y + of.height // 2
+
+
 def redraw() -> None:
     """Draw everything now."""
     with bpy.context.temp_override(window=window()):
@@ -77,8 +82,8 @@ def cropped(picture: np.ndarray) -> np.ndarray:
     return picture[:min(len(picture), max(LEAST_ROWS, used_rows(picture) + 10))]
 
 
-def _event(kind: str, value: str, x: int, y: int) -> None:
-    window().event_simulate(type=kind, value=value, x=x, y=y)
+def _event(kind: str, value: str, x: int, y: int, **held: bool | str) -> None:
+    window().event_simulate(type=kind, value=value, x=x, y=y, **held)
 
 
 def move(x: int, y: int) -> Iterator[float]:
@@ -97,12 +102,13 @@ def click(x: int, y: int) -> Iterator[float]:
     yield PAUSE_S
 
 
-def key(name: str, x: int, y: int) -> Iterator[float]:
-    """Press a key while the mouse is there."""
+def key(name: str, x: int, y: int, **held: bool | str) -> Iterator[float]:
+    """Press a key while the mouse is there, with ``ctrl``, ``shift`` or ``alt`` held; ``unicode`` is what it types."""
     yield from move(x, y)
-    for value in ("PRESS", "RELEASE"):
-        _event(name, value, x, y)
-        yield PAUSE_S
+    _event(name, "PRESS", x, y, **held)
+    yield PAUSE_S
+    _event(name, "RELEASE", x, y, **{name: value for name, value in held.items() if name != "unicode"})
+    yield PAUSE_S
 
 
 def drag(x: int, y: int, to_x: int) -> Iterator[float]:
@@ -143,6 +149,15 @@ def under_mouse() -> str:
     with bpy.context.temp_override(window=window(), area=area(), region=region()):
         if bpy.ops.ui.copy_python_command_button.poll():
             bpy.ops.ui.copy_python_command_button()
+    return bpy.context.window_manager.clipboard
+
+
+def path_under_mouse() -> str:
+    """Return the data path of the field under the mouse, as the right-click menu would copy it; "" for none."""
+    bpy.context.window_manager.clipboard = ""
+    with bpy.context.temp_override(window=window(), area=area(), region=region()):
+        if bpy.ops.ui.copy_data_path_button.poll():
+            bpy.ops.ui.copy_data_path_button(full_path=True)
     return bpy.context.window_manager.clipboard
 
 

@@ -5,49 +5,28 @@ Arguments after ``--``: folder of the checkout, folder of a portrait, how many c
 """
 from __future__ import annotations
 
-import importlib
-import json
-import os
 import sys
-import traceback
+from collections.abc import Iterator
 from pathlib import Path
-
-import addon_utils
-import bpy
 
 ROOT, PORTRAIT, CYCLES, FRAMES, REPORT = sys.argv[sys.argv.index("--") + 1:][:5]
 sys.path[:0] = [ROOT, str(Path(__file__).parent)]
 
+import bpy
+import session
 from screen import redraw
 
 from tests.bench import soak
 
-EXTENSION = "bl_ext.user_default.gazesplat"
+report: dict = {"version": bpy.app.version_string}
 
 
-def run() -> None:
-    """Drive the walk by a timer and leave."""
-    extensions = Path(bpy.utils.user_resource("EXTENSIONS")) / "user_default"
-    extensions.mkdir(parents=True, exist_ok=True)
-    (extensions / "gazesplat").symlink_to(ROOT)
-    addon_utils.enable(EXTENSION, default_set=True)
+def steps() -> Iterator[float]:
+    """Cycles, files, frames; between any two steps Blender's event loop runs."""
     parts: list[soak.Part] = []
-    walk = soak.walk(importlib.import_module(EXTENSION), Path(PORTRAIT), cycles=int(CYCLES), frames=int(FRAMES), drawn=redraw, parts=parts)
-
-    def tick() -> float:
-        try:
-            next(walk)
-            return 0.0
-        except StopIteration:
-            report = {"version": bpy.app.version_string, "parts": [part.report() for part in parts]}
-        except BaseException:  # noqa: BLE001 - whatever it is, the test that waits shall read it
-            report = {"traceback": traceback.format_exc()}
-        Path(REPORT).write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-        sys.stdout.flush()
-        os._exit(0)
-
-    bpy.app.timers.register(tick, first_interval=0.5, persistent=True)
+    for _ in soak.walk(session.enable(Path(ROOT)), Path(PORTRAIT), cycles=int(CYCLES), frames=int(FRAMES), drawn=redraw, parts=parts):
+        yield 0.0
+    report["parts"] = [part.report() for part in parts]
 
 
-bpy.context.preferences.view.show_splash = False
-run()
+session.drive(steps(), report, Path(REPORT))

@@ -38,7 +38,7 @@ def walk(tmp_path_factory) -> tuple[Path, dict]:
     portrait = write_portrait(out / "portrait", head_count=4000)
     subprocess.run([sys.executable, str(ROOT / "dev.py"), "package", "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GAZESPLAT")}
-    environment |= {"GUI_SIZE": "1000x2300", "GUI_TIMEOUT": "1700", "BLENDER_USER_RESOURCES": str(out / "profile")}
+    environment |= {"GUI_SIZE": "1000x2500", "GUI_TIMEOUT": "1700", "BLENDER_USER_RESOURCES": str(out / "profile")}
     wheels = write_wheels(out / "wheels", "backend.txt", "backend-nodeps.txt")
     script = Path(__file__).with_name("first_minutes.py")
     command = [program, "--enable-event-simulate", "--python", str(script), "--", str(next(out.glob("*.zip"))), str(portrait), str(out),
@@ -73,6 +73,19 @@ def test_job_is_cancelled_by_its_button_and_a_finished_one_imported(walk):
     _, report = walk
     assert report["cancelled"] == "cancelled"
     assert report["imported"] == ["selfie"]
+
+
+def test_escape_over_the_tab_cancels_a_job_and_elsewhere_means_something_else(walk):
+    _, report = walk
+    assert len(report["escape"]) == 7 and all(report["escape"].values()), report["escape"]
+    assert report["transformed_m"] > 0.0 and report["transformed_back_m"] == 0.0
+    assert report["field"] == "" and report["playback_ended"]
+    assert report["escaped"] == "cancelled"
+
+
+def test_undone_import_is_offered_again(walk):
+    _, report = walk
+    assert report["offered_again"] == [False] and report["redone"] == 0
 
 
 def test_files_are_dropped_into_the_view(walk):

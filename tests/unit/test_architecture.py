@@ -136,7 +136,7 @@ def test_viewport_stands_on_the_scene(path):
 def test_operators_call_the_api(path):
     assert outside(path) <= BLENDER
     for name in inside(path):
-        assert within(name, "operators", "gazesplat_addon.api", "backend.contract.errors"), name
+        assert within(name, "operators", "gazesplat_addon.api", "gazesplat_addon.words", "backend.contract.errors"), name
 
 
 @each(files_in("panels"))

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our one key: Esc over the tab cancels the job that runs. It stands in Preferences > Keymap, where it can be changed."""
+from __future__ import annotations
+
+import bpy
+
+from .cancel_job import GAZESPLAT_OT_cancel_job
+
+# Blender's keymap of all regions of a 3D view, the sidebar among them.
+_KEYMAP, _SPACE = "3D View Generic", "VIEW_3D"
+
+_added: list[tuple[bpy.types.KeyMap, bpy.types.KeyMapItem]] = []
+
+
+def register() -> None:
+    """Add the key; in background mode there are no keys."""
+    keys = bpy.context.window_manager.keyconfigs.addon
+    if keys is not None:
+        keymap = keys.keymaps.new(_KEYMAP, space_type=_SPACE)
+        _added.append((keymap, keymap.keymap_items.new(GAZESPLAT_OT_cancel_job.bl_idname, "ESC", "PRESS")))
+
+
+def unregister() -> None:
+    """Take it away."""
+    for keymap, item in _added:
+        keymap.keymap_items.remove(item)
+    _added.clear()
