@@ -19,7 +19,7 @@ class GAZESPLAT_OT_edit_consent(PortraitVerb, bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         portrait = chosen_portrait(context)
         self.person, self.consent = portrait.person, portrait.consent
-        return context.window_manager.invoke_props_dialog(self, width=460)
+        return context.window_manager.invoke_props_dialog(self, width=640)
 
     def run(self, context: bpy.types.Context) -> str:
         portrait = chosen_portrait(context)

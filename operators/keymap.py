@@ -6,8 +6,8 @@ import bpy
 
 from .cancel_job import GAZESPLAT_OT_cancel_job
 
-# Blender's keymap of all regions of a 3D view, the sidebar among them.
-_KEYMAP, _SPACE = "3D View Generic", "VIEW_3D"
+# Where Blender's own Esc stands, which ends a playback and lets the key go on. An add-on's keys come first: ours sees that it plays.
+_KEYMAP = "Frames"
 
 _added: list[tuple[bpy.types.KeyMap, bpy.types.KeyMapItem]] = []
 
@@ -16,7 +16,7 @@ def register() -> None:
     """Add the key; in background mode there are no keys."""
     keys = bpy.context.window_manager.keyconfigs.addon
     if keys is not None:
-        keymap = keys.keymaps.new(_KEYMAP, space_type=_SPACE)
+        keymap = keys.keymaps.new(_KEYMAP)
         _added.append((keymap, keymap.keymap_items.new(GAZESPLAT_OT_cancel_job.bl_idname, "ESC", "PRESS")))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import bpy
 
-from ..gazesplat_addon import backend_setup, backend_status, live_jobs, preferences
+from ..gazesplat_addon import backend_setup, backend_status, preferences
 from ..gazesplat_addon.words import translated
-from .base import SidebarPanel, sentence
+from .base import SidebarPanel, sentence, setting_up
 
 _REINSTALL = "Install GazeSplat again: drop its zip into Blender's window."
 
@@ -21,7 +21,7 @@ class GAZESPLAT_PT_backend(SidebarPanel, bpy.types.Panel):
         self.layout.label(text="", icon="CHECKMARK" if backend_status.missing() is None else "ERROR")
 
     def draw(self, context: bpy.types.Context) -> None:
-        if any(isinstance(job, backend_setup.BackendSetup) and not job.ended for job in live_jobs.watched()):
+        if setting_up():
             sentence(self.layout, context, "The backend is being set up: the first panel shows how far it is.", icon="TIME")
             return
         missing, state = backend_status.missing(), backend_setup.state()

@@ -6,7 +6,7 @@ import textwrap
 
 import bpy
 
-from ..gazesplat_addon import portrait
+from ..gazesplat_addon import backend_setup, live_jobs, portrait
 from ..gazesplat_addon.portrait import Portrait
 from ..gazesplat_addon.scene import store
 from ..gazesplat_addon.words import shown
@@ -45,6 +45,11 @@ class ScenePanel(SidebarPanel):
 def chosen_portrait(context: bpy.types.Context) -> Portrait | None:
     """Return the portrait that the artist means: the active object's, else the scene's only one."""
     return portrait.chosen(context.active_object, context.scene)
+
+
+def setting_up() -> bool:
+    """Return whether the backend is being set up."""
+    return any(isinstance(job, backend_setup.BackendSetup) and not job.ended for job in live_jobs.watched())
 
 
 def roomy(context: bpy.types.Context) -> bool:

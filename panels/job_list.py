@@ -72,12 +72,14 @@ def _draw_running(box: bpy.types.UILayout, job: Reconstruction) -> None:
 
 
 def _draw_ended(box: bpy.types.UILayout, row: bpy.types.UILayout, context: bpy.types.Context, job: Reconstruction) -> None:
-    if job.can_retry:
-        row.operator("gazesplat.retry_job", text="", icon="FILE_REFRESH", emboss=False).job = job.id
     row.operator("gazesplat.remove_job", text="", icon="X", emboss=False).job = job.id
     if job.error is None:
-        box.label(text="In the scene" if job.imported else "Cancelled")
-        return
-    sentence(box, context, job.error.message, icon="ERROR", boxed=True)
-    if job.error.hint and job.state != "crashed":  # the hint of a crash is the end of the log, too long for a panel
-        sentence(box, context, job.error.hint, icon="BLANK1", boxed=True)
+        box.label(text="In the scene" if job.imported else "Cancelled", icon="CHECKMARK" if job.imported else "CANCEL")
+    else:
+        sentence(box, context, job.error.message, icon="ERROR", boxed=True)
+        # The hint of a crash is the end of the log, too long for a panel.
+        hint = "The note above opens its log." if job.state == "crashed" else job.error.hint
+        if hint:
+            sentence(box, context, hint, icon="BLANK1", boxed=True)
+    if job.can_retry:
+        box.operator("gazesplat.retry_job", icon="FILE_REFRESH").job = job.id

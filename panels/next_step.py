@@ -8,7 +8,7 @@ from ..gazesplat_addon import backend_setup, backend_status, live_jobs, motion
 from ..gazesplat_addon.portrait import Portrait
 from ..gazesplat_addon.scene import render_settings, store, surroundings, upgrade
 from ..gazesplat_addon.words import translated
-from .base import SidebarPanel, chosen_portrait, sentence
+from .base import SidebarPanel, chosen_portrait, sentence, setting_up
 from .job_list import draw_jobs
 
 
@@ -42,7 +42,7 @@ class GAZESPLAT_PT_next_step(SidebarPanel, bpy.types.Panel):
 def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
     """Return what to do next, in one sentence."""
     jobs = live_jobs.watched()
-    if portrait is None and any(isinstance(job, backend_setup.BackendSetup) and not job.ended for job in jobs):
+    if portrait is None and setting_up():
         return "The backend is being set up: add the sample portrait meanwhile, or go on working."
     if portrait is None and any(not job.ended for job in jobs):
         return "Your portrait is being made: go on working meanwhile."
@@ -68,4 +68,4 @@ def next_step(scene: bpy.types.Scene, portrait: Portrait | None) -> str:
         return "Look through a camera, give the eyes something to look at, then press Animate below."
     if render_settings.render_problems(scene):
         return "Set up the render below, so that F12 shows true colours."
-    return "Press F12 to render, or change the seed until the motion is right."
+    return "Press Space to play it, change the seed until the motion is right, then render with F12."

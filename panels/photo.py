@@ -10,7 +10,7 @@ import bpy
 
 from ..gazesplat_addon import backend_status
 from ..gazesplat_addon.scene import store
-from .base import ScenePanel, SidebarPanel, fitting, roomy
+from .base import ScenePanel, SidebarPanel, fitting, roomy, setting_up
 
 
 class _New(SidebarPanel):
@@ -28,7 +28,7 @@ class _New(SidebarPanel):
             button = column.operator("gazesplat.reconstruct", text=text, icon="USER")
             button.filepath = settings.photo
             button.quality, button.person, button.consent = settings.quality, settings.person, settings.consent
-        else:
+        elif not setting_up():    # else the first panel shows how far that is
             column.operator_context = "INVOKE_DEFAULT"
             column.operator("gazesplat.setup_backend", icon="USER",
                             text=fitting(context, "Set Up Backend for Photos...", "Set Up Backend..."))

@@ -28,6 +28,8 @@ ARCHIVE, PORTRAIT, OUT, WHEELS, PYTHON = map(Path, sys.argv[sys.argv.index("--")
 SETTLE_S = 0.4
 HEADER_PX = 24
 NARROW_PX, USUAL_PX, WIDE_PX = 190, 300, 520
+SHOWN_AT_PX = 480    # where the camera's frame has its middle in the guide's picture of the window, from the top
+FRAME_ZOOM = 4.0    # of a camera's view as it opens: pixels of the region per offset, of its height
 STORY = [{"do": "stage", "name": "Reading the face"}, {"do": "progress", "fraction": 0.4, "text": "splat 4 of 10"},
          {"do": "sleep", "seconds": 60}]
 report: dict = {"version": bpy.app.version_string}
@@ -165,6 +167,8 @@ def jobs() -> Iterator[float]:
     yield from dropped_files()
     for old in list(bpy.data.objects):
         bpy.data.objects.remove(old)
+    with bpy.context.temp_override(window=window()):
+        bpy.ops.ed.undo_push(message="Clear")
     start_dummy([{"do": "stage", "name": "Reading the face"}, {"do": "count", "steps": 3, "seconds": 0.6}])
     yield from until(lambda: bool(room("gazesplat_addon.api").portraits()))
     yield SETTLE_S
@@ -299,6 +303,9 @@ def sample() -> Iterator[float]:
         yield SETTLE_S
     report["sample"] = [one.name for one in room("gazesplat_addon.api").portraits()]
     report["clicks"] = len(buttons) + 1    # and F12
+    # The window is as tall as all panels together: what the camera sees is moved to where it would be in one of usual height.
+    height = region("WINDOW").height
+    area().spaces.active.region_3d.view_camera_offset = 0.0, (SHOWN_AT_PX / height - 0.5) / FRAME_ZOOM
     yield 2 * SETTLE_S
     save_png(OUT / "window.png", pixels(area()))
     bpy.context.scene.render.resolution_percentage = 25

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "images" / "gui"
 MADE_WITH = PICTURES / "made_with.json"
 NAMES = ("first_run", "job_running", "job_failed", "imported", "animated", "panels_narrow", "panels_usual", "panels_wide")
+WINDOW_ROWS = 1080    # of the screen, which is as tall as all panels together
 # Of the display values: a letter's edge may differ by a little, a letter may not.
 STEP, SHARE = 12, 0.002
 
@@ -51,7 +52,7 @@ def walk(tmp_path_factory) -> tuple[Path, dict]:
         for name in NAMES:
             shutil.copyfile(out / f"{name}.png", PICTURES / f"{name}.png")
         window = cv2.imread(str(out / "window.png"))
-        cv2.imwrite(str(PICTURES / "window.jpg"), window[:1300], [cv2.IMWRITE_JPEG_QUALITY, 85])
+        cv2.imwrite(str(PICTURES / "window.jpg"), window[:WINDOW_ROWS], [cv2.IMWRITE_JPEG_QUALITY, 85])
         MADE_WITH.write_text(json.dumps({"version": report["version"]}) + "\n", "utf-8")
     return out, report
 
