@@ -14,6 +14,7 @@ _CONSOLE_NAMES = {
     "motion_presets": ".gazesplat_addon.portrait_life",
     "motion_preset_folder": ".gazesplat_addon.portrait_life",
     "reconstruct": ".gazesplat_addon.api",
+    "add_eyes": ".gazesplat_addon.api",
     "check_farm": ".gazesplat_addon.api",
     "load": ".gazesplat_addon.api",
     "load_sample": ".gazesplat_addon.api",
@@ -27,8 +28,8 @@ _CONSOLE_NAMES = {
     "GazeSplatError": ".backend.contract.errors",
 }
 
-__all__ = ["GazeSplatError", "Portrait", "check_farm", "load", "load_sample", "portraits", "reconstruct", "register", "remove_backend",
-           "remove_splat_plate", "setup_backend", "splat_plate", "unregister", "write_farm_job"]
+__all__ = ["GazeSplatError", "Portrait", "add_eyes", "check_farm", "load", "load_sample", "portraits", "reconstruct", "register",
+           "remove_backend", "remove_splat_plate", "setup_backend", "splat_plate", "unregister", "write_farm_job"]
 
 # What unregister() has to call, newest first; filled only by a registration that succeeded.
 _registered = ExitStack()

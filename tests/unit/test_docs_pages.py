@@ -50,3 +50,12 @@ def test_links_of_the_guide_lead_somewhere(root):
             if not target.startswith(("http", "mailto:")) and not (page.parent / target).exists():
                 broken.append(f"{page.relative_to(root)}: {target}")
     assert not broken
+
+
+def test_every_call_of_the_pages_is_there(root):
+    """Also of those whose snippets are not run."""
+    console = ast.parse((root / "__init__.py").read_text("utf-8"))
+    (names,) = (node.value for node in console.body if isinstance(node, ast.Assign) and node.targets[0].id == "_CONSOLE_NAMES")
+    pages = "\n".join(page.read_text("utf-8") for page in [*(root / "docs").rglob("*.md"), root / "README.md"])
+    called = set(re.findall(r"\bgs\.([a-zA-Z_]+)", pages))
+    assert len(called) > 10 and called <= set(ast.literal_eval(names)), called - set(ast.literal_eval(names))
