@@ -16,7 +16,7 @@ from ...gazesplat_addon.rig import lids
 from ...gazesplat_addon.rig.lids import smoothstep
 from ...gazesplat_addon.rig.sidecar import EyeRig
 
-STEP_SHARE = 0.7              # rows of a shut lid stand up to this much wider apart than its columns
+STEP_SHARE = 0.9              # rows of a shut lid stand up to this much wider apart than its columns
 EVEN_IRIS_RADII = 0.4         # over which drawn out detail is evened, as it lies when shut
 DRAWN_OUT = (1.1, 1.6)        # times as long: from here on detail is replaced
 # The crease lies 8-10 mm above the margin of a shut lid in most people, lower at the corners, and is not quite gone.

@@ -32,9 +32,11 @@ LOWER_IRIS_RADII = 2.2
 OPENING_IRIS_RADII = 1.7
 MARGIN_SKIP_IRIS_RADII = 0.1  # the pixel astride the margin is neither skin nor globe
 FILM_MIN_ALPHA = 0.04
+FILM_LEAST = 0.015            # brightness by which a film must change what it hides
 DRAWN_OUT_OVERLAP = 1.25      # of rows: at the usual one, dark from behind them shows as fine stripes on a shut lid
 RIM_SLOPE = 2.0               # depth per distance from the rim of the lids' sphere, where skin falls back to the face
 SHADE_CONTRAST, VEIL_CONTRAST = 0.5, 0.25     # brightness by which a film's colour may differ from what it hides
+STEEP_CONTRAST, STEEP_FACING = 0.1, (0.5, 0.85)       # where its surface turns away, cosine
 SHADE_EVEN_IRIS_RADII = 0.2
 VEIL_FROM_COVER = 0.05        # of lashes, evened out: elsewhere nothing needs a veil
 BEHIND_M = 0.00025            # which lid lies before the other; more would let a globe that looks up break through
@@ -155,10 +157,11 @@ def _dark_layers(scan, contour, rig, grid, colours, skin: LidSkin, side) -> list
     even = cv2.GaussianBlur(np.minimum(covered, 0.9), (0, 0), SHADE_EVEN_IRIS_RADII * r / grid.step_px,
                             borderType=cv2.BORDER_REPLICATE)[..., None]
     behind = np.clip((colours - even * skin.lash_colour) / (1.0 - even), 0.0, 1.0)
-    shade_colour, shade = _film_between(skin.clean, behind, SHADE_CONTRAST)
+    steep = _steepness(scan, rig, grid)
+    shade_colour, shade = _film_between(skin.clean, behind, SHADE_CONTRAST + (STEEP_CONTRAST - SHADE_CONTRAST) * steep)
     drawn = skin.clean + (shade_colour - skin.clean) * shade[..., None]
     drawn = drawn + (skin.lash_colour - drawn) * covered[..., None]
-    veil_colour, veil = _film_between(drawn, colours, VEIL_CONTRAST)
+    veil_colour, veil = _film_between(drawn, colours, VEIL_CONTRAST + (STEEP_CONTRAST - VEIL_CONTRAST) * steep)
     veil = veil * lids.smoothstep(0.0, VEIL_FROM_COVER, even[..., 0])
     hairs = _stroke_layer(scan, contour, rig, strokes, skin.lash_colour, parts.code(side, parts.UPPER_LASH))
     films = (_film_layer(scan, contour, rig, grid, shade, shade_colour, code, before_lashes=False),
@@ -166,10 +169,21 @@ def _dark_layers(scan, contour, rig, grid, colours, skin: LidSkin, side) -> list
     return [layer for layer in (hairs, *films) if layer]
 
 
-def _film_between(drawn: np.ndarray, photo: np.ndarray, contrast: float) -> tuple[np.ndarray, np.ndarray]:
+def _steepness(scan, rig, grid) -> np.ndarray:
+    """Return how near (rows, columns) the lids' sphere comes to its rim, 0..1.
+
+    From the side one looks along a film there, through many of its splats: what shows is its own colour alone.
+    """
+    x, y, _ = on_lids(scan, rig, grid.pixels.reshape(-1, 2)).T
+    facing = np.sqrt(np.maximum(1.0 - (x * x + y * y) / rig.lid_radius_m ** 2, 0.0))
+    return 1.0 - lids.smoothstep(*STEEP_FACING, facing).reshape(grid.pixels.shape[:2])
+
+
+def _film_between(drawn: np.ndarray, photo: np.ndarray, contrast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return colours (rows, columns, 3) and alpha of a film that turns what is drawn into the photo, differing by ``contrast`` at most."""
     off = photo - drawn
-    alpha = np.clip(np.abs(off).max(-1) / contrast, 0.0, 0.9)
+    most = np.abs(off).max(-1)
+    alpha = np.clip(most / contrast, 0.0, 0.9) * (most > FILM_LEAST)
     return np.clip(drawn + off / np.maximum(alpha, 1e-3)[..., None], 0.0, 1.0), alpha
 
 

@@ -27,10 +27,11 @@ NEAR_IRIS_RADII = (0.8, 2.0)
 DOUBT = 0.05                      # weight of the plane where little skin is near
 MOST_GRAIN = 0.03                 # of one octave, standard deviation
 COARSEST_IRIS_RADII = 0.5
-CALM_IRIS_RADII, CALM_SHARE = 0.4, 0.4
+CALM_IRIS_RADII, CALM_SHARE = 0.4, 0.6
+OVEREXPOSED = 0.97                # shows no grain
 MOTTLED_FROM_IRIS_RADII, MOTTLING_GROWS = 0.12, 1.25    # octave by octave; what grows faster are wrinkles, bags and light
 EVENING_ROUNDS, MOST_SHARPENED = 5, 1.6
-GRAIN_LEAN = 1.25                 # fine creases of lids run along the margin
+GRAIN_LEAN = 1.4                 # fine creases of lids run along the margin
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def skin_around(image: np.ndarray, lids: LidContour, reach_px: float, step_px: f
         tone += here[..., None] * _blur(off, sigma) / (near + DOUBT)[..., None]
         missing = missing - here
     plain = smoothstep(0.1, 0.3, weight)
-    return SkinAround(x, y, tone, _bands(tone + (colours - tone) * plain[..., None], plain > 0.9, step_px, r))
+    exposed = (colours.max(-1) < OVEREXPOSED) & (plain > 0.9)
+    seen = exposed if exposed.sum() > 0.2 * (plain > 0.9).sum() else plain > 0.9
+    return SkinAround(x, y, tone, _bands(tone + (colours - tone) * plain[..., None], seen, step_px, r))
 
 
 def grain(bands: tuple[tuple[float, np.ndarray], ...], shape: tuple[int, int], step_px: float, chance: np.random.Generator,
