@@ -24,7 +24,7 @@ STRAND_WINDOW_IRIS_RADII = 0.3  # skin shows between strands within this distanc
 # How far a shut lid keeps what it shows of its own: being brighter or darker than the skin around it, and its hue.
 OWN_LIGHT, OWN_SHADE, OWN_HUE = 0.3, 0.5, 0.25
 BULGE = 0.17                   # of its brightness
-BULGE_EDGE = 0.6
+BULGE_EDGE = 0.8
 MOST_DETAIL = 0.03             # skin's own unevenness; more is a hair or a glint
 
 
@@ -77,7 +77,9 @@ def part_lid(colours: np.ndarray, around: np.ndarray, x_px: np.ndarray, t_px: np
     held = np.take_along_axis(bright, np.clip(np.maximum(t_px[:, None], height) / step, 0, len(t_px) - 1).astype(int), axis=0)
     smooth, crease = _unfolded(held, t_px - height.mean(), reach_px, step, r)
     asked = around.mean(-1)
-    lit = asked + OWN_LIGHT * np.maximum(smooth - asked, 0.0) + OWN_SHADE * np.minimum(smooth - asked, 0.0)
+    # Beside the inner corner, what is drawn out meets what stays: with shade of its own it would show an upright seam.
+    off = (smooth - asked) * smoothstep(-0.1 * r, 0.3 * r, x_px)
+    lit = asked + OWN_LIGHT * np.maximum(off, 0.0) + OWN_SHADE * np.minimum(off, 0.0)
     lit *= _bulge(x_px / width_px, t_px / reach_px)
     own = smoothstep(0.0, 0.4 * r, over)
     plain = smoothstep(0.75, 0.95, light / np.maximum(held, 0.02))

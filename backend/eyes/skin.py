@@ -33,6 +33,7 @@ OPENING_IRIS_RADII = 1.7
 MARGIN_SKIP_IRIS_RADII = 0.1  # the pixel astride the margin is neither skin nor globe
 FILM_MIN_ALPHA = 0.04
 FILM_LEAST = 0.015            # brightness by which a film must change what it hides
+SHEARED_OVERLAP, SHEARED_IRIS_RADII = 1.5, 0.06
 DRAWN_OUT_OVERLAP = 1.25      # of rows: at the usual one, dark from behind them shows as fine stripes on a shut lid
 RIM_SLOPE = 2.0               # depth per distance from the rim of the lids' sphere, where skin falls back to the face
 SHADE_CONTRAST, VEIL_CONTRAST = 0.5, 0.25     # brightness by which a film's colour may differ from what it hides
@@ -118,10 +119,16 @@ def build_lids(scan: FaceScan, contour: EyeContour, rig: EyeRig, side: str) -> l
     rows = shut.rows(upper.t_px[0], upper.t_px[-1], upper.step_px)
     drawn_out = _drawn_out(skin, around, shut, upper, rows, side, r)
     layers = [_skin_layer(scan, contour, rig, grid_rows(contour, upper, rows), drawn_out, parts.code(side, parts.UPPER_LID),
-                          taller=1.0 + (DRAWN_OUT_OVERLAP - 1.0) * shut.drawn_out(rows)),
+                          taller=1.0 + (DRAWN_OUT_OVERLAP - 1.0) * shut.drawn_out(rows) + _sheared(upper, rows, r)),
               _skin_layer(scan, contour, rig, lower, _clean_lower(contour, lower, _grid_colours(scan, contour, lower, 0.0)),
                           parts.code(side, parts.LOWER_LID), _lower_set_back(contour, lower))]
     return layers + _dark_layers(scan, contour, rig, upper, colours, replace(skin, clean=_on_grid(drawn_out, rows, upper)), side)
+
+
+def _sheared(grid: LidGrid, t_px: np.ndarray, r: float) -> np.ndarray:
+    """Return how much (rows, columns) taller splats must be beside the inner corner, where a margin that comes down shears them apart."""
+    above = lids.smoothstep(0.05 * r, 0.3 * r, t_px)[:, None]
+    return SHEARED_OVERLAP * above * np.exp(-0.5 * (grid.x_px / (SHEARED_IRIS_RADII * r)) ** 2)
 
 
 def _drawn_out(skin: LidSkin, around: SkinAround, shut: ShutLid, grid: LidGrid, rows: np.ndarray, side: str, r: float) -> np.ndarray:
