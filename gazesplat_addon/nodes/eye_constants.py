@@ -15,7 +15,7 @@ CURVE_SOCKETS = tuple(f"{curve} {term + 1}" for curve in CURVES for term in rang
 SHADE_SOCKETS = tuple(f"Shade {term + 1}" for term in range(SHADE_TERMS))
 MARGIN_SOCKETS = ("Inner X", "Outer X", "Corner Y", "Iris Radius", "Overlap", "Zip", *CURVE_SOCKETS)
 # What a pose does to the margins, single values worked out once for an eye.
-MARGIN_POSE_SOCKETS = ("Carried", "Upper Rise", "Lower Rise", "Blink")
+MARGIN_POSE_SOCKETS = ("Carried", "Upper Rise", "Lower Rise", "Corner Rise", "Blink")
 GAZE_SOCKETS = ("Gaze X", "Gaze Y", "Gaze Z")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .builder import Builder, Value
 from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, subset
-from .lid_margins import lid_margins_group
+from .lid_margins import lid_margins_group, margins_now_group
 
 FRAME_SOCKETS = ("Centre", "Frame X", "Frame Y", "Frame Z")
 PIVOT_SOCKETS = ("Pivot Yaw", "Pivot Pitch")
@@ -45,5 +45,10 @@ def turned(b: Builder, given: Given, point: Value) -> Value:
 
 
 def margins(b: Builder, given: Given, x: Value) -> dict[str, Value]:
-    """Return both lid margins at a place along the opening."""
+    """Return both lid margins where they rest over a place along the opening."""
     return b.group(lid_margins_group(), {"X": x, **subset(given, (*MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS))})
+
+
+def margins_now(b: Builder, given: Given, x: Value) -> dict[str, Value]:
+    """Return both lid margins that lie over a place along the opening as posed."""
+    return b.group(margins_now_group(), {"X": x, **subset(given, (*MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS))})

@@ -17,7 +17,7 @@ from .globe_pose import GLOBE_SOCKETS, HIGHLIGHT_SOCKETS, globe_pose_group, high
 from .library import ensure_group
 from .lid_pose import LID_SOCKETS, lid_pose_group
 
-VERSION = 4
+VERSION = 5
 POSE_SOCKETS = ("Yaw", "Pitch", "Blink", "Pupil")
 CONSTANT_SOCKETS = (*FRAME_SOCKETS, *GAZE_SOCKETS, *PIVOT_SOCKETS, "Iris Centre", *MARGIN_SOCKETS, "Pupil Radius", "Lid Radius",
                     "Upper Reach", "Lower Reach", "Lever Yaw", "Lever Pitch", "Follow Upper Up", "Follow Upper Down",
@@ -59,14 +59,14 @@ def _build(b: Builder) -> None:
 
 
 def _margin_pose(b: Builder, given: Given, yaw: Value, pitch: Value) -> dict[str, Value]:
-    """What one pose does to the margins, as single values: see ``rig.lids.margins``."""
+    """What one pose does to the margins, as single values. Twins: ``rig.lids.carried_m`` and ``rises_m``."""
     up = pitch > 0.0
     travel = given["Lever Pitch"] * b.math("SINE", pitch)
-    sideways = given["Carry"] * given["Lever Yaw"] * b.math("SINE", yaw)
     return {
-        "Carried": sideways / (given["Outer X"] - given["Inner X"]),
+        "Carried": given["Carry"] * given["Lever Yaw"] * b.math("SINE", yaw),
         "Upper Rise": travel * b.switch(up, given["Follow Upper Up"], given["Follow Upper Down"], "FLOAT"),
         "Lower Rise": travel * b.switch(up, given["Follow Lower Up"], given["Follow Lower Down"], "FLOAT"),
+        "Corner Rise": travel * b.switch(up, lids.CORNER_FOLLOWS_UP, lids.CORNER_FOLLOWS_DOWN, "FLOAT"),
     }
 
 

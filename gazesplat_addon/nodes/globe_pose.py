@@ -10,12 +10,12 @@ from . import attributes
 from .builder import Builder, Value
 from .dilate import DILATE_SOCKETS, dilate_group
 from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, declare, subset
-from .eye_frame import FRAME_SOCKETS, PIVOT_SOCKETS, TURN_SOCKETS, Given, axes_to_eye, declare_turn, margins, to_eye, turned
+from .eye_frame import FRAME_SOCKETS, PIVOT_SOCKETS, TURN_SOCKETS, Given, axes_to_eye, declare_turn, margins, margins_now, to_eye, turned
 from .globe_shading import SHADING_SOCKETS, globe_shading_group
 from .library import ensure_group
 from .warped import factor_fields, faded, secants, write_posed
 
-VERSION = 2
+VERSION = 3
 _GLOBE_CONSTANTS = tuple(dict.fromkeys((*FRAME_SOCKETS, *PIVOT_SOCKETS, *DILATE_SOCKETS, *MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS,
                                         *SHADING_SOCKETS, "Pupil")))
 _HIGHLIGHT_CONSTANTS = (*FRAME_SOCKETS, *PIVOT_SOCKETS, "Iris Centre", "Iris Radius", "Highlight Share")
@@ -57,7 +57,7 @@ def _build_globe(b: Builder) -> None:
 
 def _change_of_light(b: Builder, given: Given, rest: Value, posed: Value, is_sclera: Value) -> Value:
     before, after = to_eye(b, given, rest), to_eye(b, given, posed)
-    lids_before, lids_after = margins(b, given, before.xyz()[0]), margins(b, given, after.xyz()[0])
+    lids_before, lids_after = margins(b, given, before.xyz()[0]), margins_now(b, given, after.xyz()[0])
     upper_before = b.maximum(lids_before["Upper Rest"], lids_before["Lower Rest"])
     light_before = _light(b, given, before, upper_before, lids_before["Lower Rest"])
     light_after = _light(b, given, after, lids_after["Upper"], lids_after["Lower"])

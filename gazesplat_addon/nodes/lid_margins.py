@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Group: both lid margins at a place along the opening, at rest and as posed. Twin: ``rig.lids.margins``."""
+"""Groups: both lid margins where they rest and where they are as posed. Twins: ``rig.lids.MarginsOver`` and ``margins_now``."""
 from __future__ import annotations
 
 import bpy
@@ -7,24 +7,31 @@ import bpy
 from ..rig import lids
 from ..rig.sidecar import CURVE_TERMS
 from .builder import Builder, Value
-from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, declare
+from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, declare, subset
 from .library import ensure_group
 
-VERSION = 3
+VERSION = 4
+_SOCKETS = (*MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS)
 
 
 def lid_margins_group() -> bpy.types.NodeTree:
-    """Return the group: X (metres, eye frame) -> Upper Rest, Lower Rest, Upper, Lower (heights in metres), Share, Lead Share.
+    """Return the group: X (metres, eye frame), where margins rest -> Upper Rest, Lower Rest, Upper, Lower, Share, Lead Share, Aside.
 
-    Lead Share is how much of its lead the upper margin has: see ``rig.lids.MarginsOver.lead``.
+    Heights, at rest and as posed, and how far the margins go along x, in metres. Lead Share is how much of its lead the
+    upper margin has: see ``rig.lids.MarginsOver.lead``.
     """
     return ensure_group("GazeSplat Lid Margins", VERSION, _build)
 
 
+def margins_now_group() -> bpy.types.NodeTree:
+    """Return the group: X (metres, eye frame) -> Upper, Lower: the heights of the margins that lie over it as posed."""
+    return ensure_group("GazeSplat Lid Margins Now", VERSION, _build_now)
+
+
 def _build(b: Builder) -> None:
     b.input("X", "Float")
-    declare(b, (*MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS))
-    for name in ("Upper Rest", "Lower Rest", "Upper", "Lower", "Share", "Lead Share"):
+    declare(b, _SOCKETS)
+    for name in ("Upper Rest", "Lower Rest", "Upper", "Lower", "Share", "Lead Share", "Aside"):
         b.output(name, "Float")
     given = b.group_inputs()
     blink, corner_y = given["Blink"], given["Corner Y"]
@@ -36,21 +43,34 @@ def _build(b: Builder) -> None:
     upper_rest = corner_y + _sine_series(given, "Upper", cos_t, sin_t)
     lower_rest = corner_y + _sine_series(given, "Lower", cos_t, sin_t)
 
-    cos_c, sin_c = _cos_sin(b, b.clamp(s - given["Carried"] * sin_t, 0.0, 1.0))
+    r, length = given["Iris Radius"], b.absolute(width)
+    not_beside = 1.0 - b.smoothstep(0.0, r * lids.BESIDE_IRIS_RADII, b.maximum(0.0 - share, share - 1.0) * length)
+    corner = given["Corner Rise"] * (b.smoothstep(0.5, 1.0, share) * not_beside)
     taper = b.power(sin_t, lids.TAPER_POWER)
-    upper = corner_y + _sine_series(given, "Upper", cos_c, sin_c) + given["Upper Rise"] * taper
-    lower_carried = corner_y + _sine_series(given, "Lower", cos_c, sin_c)
-    lower = (lower_rest + lower_carried) * 0.5 + given["Lower Rise"] * taper
-    upper = b.maximum(upper, lower)
+    rise = corner + (given["Lower Rise"] - corner) * taper
+    lower = lower_rest + rise
+    upper = b.maximum(upper_rest + corner + (given["Upper Rise"] - corner) * taper, lower)
 
-    closing = corner_y + _sine_series(given, "Closing", cos_t, sin_t) + given["Lower Rise"] * taper
+    closing = corner_y + _sine_series(given, "Closing", cos_t, sin_t) + rise
     lower = b.minimum(lower + blink * blink * given["Zip"] * (closing - lower), upper)
-    r = given["Iris Radius"]
-    beyond = (share - 1.0) * b.absolute(width)
-    ending = blink * blink * (1.0 - b.smoothstep(0.0, r * lids.OVERLAP_END_IRIS_RADII, beyond))
+    ending = blink * blink * (1.0 - b.smoothstep(0.0, r * lids.OVERLAP_END_IRIS_RADII, (share - 1.0) * length))
     upper = upper + blink * (lower - upper) - given["Overlap"] * r * b.smoothstep(lids.OVERLAP_FROM_SHARE, 1.0, share) * ending
-    b.finish({"Upper Rest": upper_rest, "Lower Rest": lower_rest, "Upper": upper, "Lower": lower, "Share": share,
+    inner, outer = lids.CORNER_CARRIED
+    at_corner = s * (outer - inner) + inner
+    aside = given["Carried"] * (at_corner + (1.0 - at_corner) * sin_t) * not_beside
+    b.finish({"Upper Rest": upper_rest, "Lower Rest": lower_rest, "Upper": upper, "Lower": lower, "Share": share, "Aside": aside,
               "Lead Share": b.smoothstep(0.0, lids.LEAD_WHOLE_SHARE, share) * ending})
+
+
+def _build_now(b: Builder) -> None:
+    b.input("X", "Float")
+    declare(b, _SOCKETS)
+    for name in ("Upper", "Lower"):
+        b.output(name, "Float")
+    given = b.group_inputs()
+    aside = b.group(lid_margins_group(), {"X": given["X"], **subset(given, _SOCKETS)})["Aside"]
+    posed = b.group(lid_margins_group(), {"X": given["X"] - aside, **subset(given, _SOCKETS)})
+    b.finish({"Upper": posed["Upper"], "Lower": posed["Lower"]})
 
 
 def _cos_sin(b: Builder, s: Value) -> tuple[Value, Value]:

@@ -13,7 +13,7 @@ from .library import ensure_group
 from .lid_warps import WARP_SOCKETS, lid_warp_group
 from .warped import factor_fields, faded, secants, write_posed
 
-VERSION = 3
+VERSION = 4
 # Shade Share is how much of the open lid's shade is left: see ``rig.lids.shade_share``.
 LID_SOCKETS = (*FRAME_SOCKETS, *WARP_SOCKETS, "Shade Share")
 

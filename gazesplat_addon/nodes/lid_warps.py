@@ -13,7 +13,7 @@ from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, declare, subset
 from .library import ensure_group
 from .lid_margins import lid_margins_group
 
-VERSION = 3
+VERSION = 4
 # Beside what the margins need; Lash Rotation is the lid's turn in radians at mid-opening, Lash Angle is in degrees.
 WARP_SOCKETS = (*MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS, "Lid Radius", "Upper Reach", "Lower Reach", "Lash Angle", "Lash Rotation",
                 "Lead")
@@ -43,27 +43,27 @@ def _build(b: Builder, move: Callable[[Builder, dict[str, Value], dict[str, Valu
     b.finish({"Point": b.vector(*move(b, given, margins, x, y, z))})
 
 
-def _slide(b: Builder, given: dict[str, Value], x: Value, y: Value, z: Value, rise: Value) -> _Moved:
-    risen = y + rise
+def _slide(b: Builder, given: dict[str, Value], x: Value, y: Value, z: Value, aside: Value, rise: Value) -> _Moved:
+    carried, risen = x + aside, y + rise
     radius = given["Lid Radius"]
-    return x, risen, z + lid_height(b, radius, x, risen) - lid_height(b, radius, x, y)
+    return carried, risen, z + lid_height(b, radius, carried, risen) - lid_height(b, radius, x, y)
 
 
 def _upper_lid(b: Builder, given: dict[str, Value], margins: dict[str, Value], x: Value, y: Value, z: Value) -> _Moved:
     above = y - margins["Upper Rest"]
     weight = 1.0 - b.smoothstep(given["Iris Radius"] * STILL_IRIS_RADII, given["Upper Reach"], above)
     ahead = z + given["Lead"] * margins["Lead Share"] * weight
-    return _slide(b, given, x, y, ahead, (margins["Upper"] - margins["Upper Rest"]) * weight)
+    return _slide(b, given, x, y, ahead, margins["Aside"] * weight, (margins["Upper"] - margins["Upper Rest"]) * weight)
 
 
 def _lower_lid(b: Builder, given: dict[str, Value], margins: dict[str, Value], x: Value, y: Value, z: Value) -> _Moved:
     below = margins["Lower Rest"] - y
     weight = 1.0 - b.smoothstep(given["Iris Radius"] * STILL_IRIS_RADII, given["Lower Reach"], below)
-    return _slide(b, given, x, y, z, (margins["Lower"] - margins["Lower Rest"]) * weight)
+    return _slide(b, given, x, y, z, margins["Aside"] * weight, (margins["Lower"] - margins["Lower Rest"]) * weight)
 
 
 def _lower_lash(b: Builder, given: dict[str, Value], margins: dict[str, Value], x: Value, y: Value, z: Value) -> _Moved:
-    return _slide(b, given, x, y, z, margins["Lower"] - margins["Lower Rest"])
+    return _slide(b, given, x, y, z, margins["Aside"], margins["Lower"] - margins["Lower Rest"])
 
 
 def _upper_lash(b: Builder, given: dict[str, Value], margins: dict[str, Value], x: Value, y: Value, z: Value) -> _Moved:
@@ -73,10 +73,11 @@ def _upper_lash(b: Builder, given: dict[str, Value], margins: dict[str, Value], 
     angle = b.math("RADIANS", given["Lash Angle"])
     turned = angle - given["Lash Rotation"] * corner
     radius = given["Lid Radius"]
-    base = lid_height(b, radius, x, margins["Upper"]) - lid_height(b, radius, x, margins["Upper Rest"])
+    carried = x + margins["Aside"]
+    base = lid_height(b, radius, carried, margins["Upper"]) - lid_height(b, radius, x, margins["Upper Rest"])
     lash_length = height / b.math("SINE", angle)
     forward = lash_length * (b.math("COSINE", turned) - b.math("COSINE", angle))
-    return x, margins["Upper"] + lash_length * b.math("SINE", turned), z + base + forward + given["Lead"] * margins["Lead Share"]
+    return carried, margins["Upper"] + lash_length * b.math("SINE", turned), z + base + forward + given["Lead"] * margins["Lead Share"]
 
 
 _WARPS = {UPPER_LID: ("Upper Lid", _upper_lid), LOWER_LID: ("Lower Lid", _lower_lid),

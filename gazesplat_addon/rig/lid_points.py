@@ -39,12 +39,13 @@ class SkinPoints:
                                  1.0 - smoothstep(still, self._rig.lower_reach_m, self._rest - self._y))
         return np.where(np.equal(part, parts.LOWER_LASH), np.float32(1.0), weight)
 
-    def travel(self, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return how far each point moves along y and z, (N,) each; x stays."""
-        now = self._of_margin(*self._margins.posed(yaw_rad, pitch_rad, blink))
+    def travel(self, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return how far each point moves along x, y and z, (N,) each."""
+        now = self._of_margin(*self._margins.posed(pitch_rad, blink))
         rise = (now - self._rest) * self.weight
-        forward = lid_height(self._rig, self._x, self._y + rise) - self._height
-        return rise, forward if self._lead is None else forward + blink * blink * self._lead
+        aside = self._margins.aside(yaw_rad) * self.weight
+        forward = lid_height(self._rig, self._x + aside, self._y + rise) - self._height
+        return aside, rise, forward if self._lead is None else forward + blink * blink * self._lead
 
 
 class UpperLashPoints:
@@ -61,17 +62,18 @@ class UpperLashPoints:
         outside = (opening_share(rig, self._x) - 1.0) * abs(rig.outer_x_m - rig.inner_x_m)
         self._corner = 1.0 - LASH_CORNER_SHARE * smoothstep(0.0, 0.8 * rig.iris_radius_m, outside)
 
-    def travel(self, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return how far each point moves along y and z, (N,) each; x stays."""
-        upper, _ = self._margins.posed(yaw_rad, pitch_rad, blink)
+    def travel(self, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return how far each point moves along x, y and z, (N,) each."""
+        aside = self._margins.aside(yaw_rad)
+        upper, _ = self._margins.posed(pitch_rad, blink)
         angle = float(np.radians(self._rig.lash_angle_deg))
-        turned = angle - lash_rotation(self._rig, yaw_rad, pitch_rad, blink) * self._corner
+        turned = angle - lash_rotation(self._rig, pitch_rad, blink) * self._corner
         length = self._t / float(np.sin(angle))
         forward = length * (np.cos(turned) - float(np.cos(angle)))
         if self._rig.lead_m:
             forward = forward + blink * blink * self._margins.lead
         rise = upper - self._margins.upper_rest + length * (np.sin(turned) - float(np.sin(angle)))
-        return rise, lid_height(self._rig, self._x, upper) - self._height + forward
+        return aside, rise, lid_height(self._rig, self._x + aside, upper) - self._height + forward
 
 
 def lid_points(rig: EyeRig, part: int | np.ndarray, q: np.ndarray) -> SkinPoints | UpperLashPoints:

@@ -17,6 +17,12 @@ from .sidecar import EyeRig
 STILL_IRIS_RADII = 0.35      # skin this close to the margin moves with it as one piece (the tarsal plate's edge)
 FLAT_SHARE = 0.45            # the lid sphere continues flat below this share of its radius
 TAPER_POWER = 1.6            # how lid follow fades towards the corners, which stay: less would shear the skin beside them
+# Of the carry, at the inner corner and the outer: the outer one goes 2 mm with an eye turned out as far as it can (Gioia, Linberg
+# and McCormick 1987), a quarter of the iris' way; the inner one is tied to bone and goes less, but it goes too.
+CORNER_CARRIED = (0.3, 0.7)
+# Of the iris' way up and down, by the outer corner: 1.5-2.3 mm down, 0-0.9 mm up at the ends of both (Cruz and others 2008).
+CORNER_FOLLOWS_UP, CORNER_FOLLOWS_DOWN = 0.12, 0.3
+BESIDE_IRIS_RADII = 1.3      # how far beside a corner skin goes with it
 LASH_CORNER_SHARE = 0.2      # lashes at the outer corner turn this much less
 OVERLAP_FROM_SHARE = 0.2     # the overlap of a closed upper lid grows from here to the outer corner
 OVERLAP_END_IRIS_RADII = 2.0  # and is gone this far beyond it
@@ -70,9 +76,9 @@ def opening_share(rig: EyeRig, x: np.ndarray) -> np.ndarray:
 
 
 class MarginsOver:
-    """Both margins over given x (N,), metres, eye frame: what no pose changes is worked out once, when it is first needed.
+    """Both margins where they rest over given x (N,), metres, eye frame: what no pose changes is worked out once, when it is first needed.
 
-    The lids follow the iris in height, the cornea carries their curves sideways, a blink brings the
+    The lids follow the iris in height, the cornea carries them sideways, corners and all, and a blink brings the
     upper margin down on the closing line and a little past the lower one at the outer corner.
     """
 
@@ -103,6 +109,23 @@ class MarginsOver:
         return self._sin_t ** TAPER_POWER
 
     @cached_property
+    def _not_beside(self) -> np.ndarray:
+        """1 over the opening, fading to 0 beside it."""
+        away = np.maximum(-self._share, self._share - 1.0) * abs(self._rig.outer_x_m - self._rig.inner_x_m)
+        return 1.0 - smoothstep(0.0, BESIDE_IRIS_RADII * self._rig.iris_radius_m, away)
+
+    @cached_property
+    def _carried(self) -> np.ndarray:
+        """How much of what the cornea carries along arrives here."""
+        inner, outer = CORNER_CARRIED
+        corner = inner + (outer - inner) * self._s
+        return (corner + (1.0 - corner) * self._sin_t) * self._not_beside
+
+    @cached_property
+    def _at_outer_corner(self) -> np.ndarray:
+        return smoothstep(0.5, 1.0, self._share) * self._not_beside
+
+    @cached_property
     def _overlap(self) -> np.ndarray:
         return self._rig.overlap * self._rig.iris_radius_m * smoothstep(OVERLAP_FROM_SHARE, 1.0, self._share) * self._ending
 
@@ -116,32 +139,44 @@ class MarginsOver:
         """How far the upper margin comes forward as it shuts, metres, (N,); it does so with the square of the blink."""
         return self._rig.lead_m * smoothstep(0.0, LEAD_WHOLE_SHARE, self._share) * self._ending
 
-    def posed(self, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the upper and the lower margin as posed, (N,) each."""
-        upper, lower = self._carried(yaw_rad)
-        rig, travel = self._rig, self._rig.lever_pitch_m * math.sin(pitch_rad)
-        follow_upper = (rig.follow_upper_up if pitch_rad > 0 else rig.follow_upper_down) * travel
-        follow_lower = (rig.follow_lower_up if pitch_rad > 0 else rig.follow_lower_down) * travel
-        if travel:
-            upper, lower = upper + follow_upper * self._taper, lower + follow_lower * self._taper
-        upper = np.maximum(upper, lower)
-        if blink:
-            closing = self._closing + follow_lower * self._taper
-            lower = np.minimum(lower + blink * blink * rig.zip_share * (closing - lower), upper)
-            upper = upper + blink * (lower - upper) - blink * blink * self._overlap
-        else:
-            lower = np.minimum(lower, upper)
-        return upper, lower
+    def aside(self, yaw_rad: float) -> np.ndarray:
+        """Return how far both margins have gone along x, (N,) metres."""
+        return carried_m(self._rig, yaw_rad) * self._carried
 
-    def _carried(self, yaw_rad: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return both curves as the cornea has carried them sideways; the lower one goes half as far."""
-        rig = self._rig
-        shift = rig.carry * rig.lever_yaw_m * math.sin(yaw_rad) / (rig.outer_x_m - rig.inner_x_m)
-        if not shift:
-            return self.upper_rest, self.lower_rest
-        cos_c, sin_c = _cos_sin(np.clip(self._s - shift * self._sin_t, 0.0, 1.0))
-        lower_carried = rig.corner_y_m + sine_series(rig.lower_m, cos_c, sin_c)
-        return rig.corner_y_m + sine_series(rig.upper_m, cos_c, sin_c), 0.5 * (self.lower_rest + lower_carried)
+    def posed(self, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the heights at which the upper and the lower margin are as posed, (N,) each."""
+        rig, upper, lower, rise = self._rig, self.upper_rest, self.lower_rest, 0.0
+        follow_upper, follow_lower, corner = rises_m(rig, pitch_rad)
+        if follow_upper or follow_lower or corner:
+            corner = corner * self._at_outer_corner
+            upper = upper + corner + (follow_upper - corner) * self._taper
+            rise = corner + (follow_lower - corner) * self._taper
+            lower = lower + rise
+        upper = np.maximum(upper, lower)
+        if not blink:
+            return upper, lower
+        lower = np.minimum(lower + blink * blink * rig.zip_share * (self._closing + rise - lower), upper)
+        return upper + blink * (lower - upper) - blink * blink * self._overlap, lower
+
+
+def carried_m(rig: EyeRig, yaw_rad: float) -> float:
+    """Return how far the cornea carries the lids along x in mid-opening."""
+    return rig.carry * rig.lever_yaw_m * math.sin(yaw_rad)
+
+
+def rises_m(rig: EyeRig, pitch_rad: float) -> tuple[float, float, float]:
+    """Return by how much a look up or down raises the upper margin and the lower one in mid-opening, and the outer corner."""
+    travel = rig.lever_pitch_m * math.sin(pitch_rad)
+    if pitch_rad > 0:
+        return rig.follow_upper_up * travel, rig.follow_lower_up * travel, CORNER_FOLLOWS_UP * travel
+    return rig.follow_upper_down * travel, rig.follow_lower_down * travel, CORNER_FOLLOWS_DOWN * travel
+
+
+def margins_now(rig: EyeRig, x: np.ndarray, yaw_rad: float, pitch_rad: float, blink: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the heights (N,) of the upper and the lower margin that lie over x (N,) as posed."""
+    if yaw_rad:
+        x = x - MarginsOver(rig, x).aside(yaw_rad)
+    return MarginsOver(rig, x).posed(pitch_rad, blink)
 
 
 def _cos_sin(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,9 +185,9 @@ def _cos_sin(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def margins(rig: EyeRig, x: np.ndarray, yaw_rad: float, pitch_rad: float, blink: float) -> Margins:
-    """Return both margins at x (N,) metres in the eye frame for one pose."""
+    """Return both margins over x (N,) metres in the eye frame: where they rest, and where they are in one pose."""
     over = MarginsOver(rig, x)
-    return Margins(over.upper_rest, over.lower_rest, *over.posed(yaw_rad, pitch_rad, blink))
+    return Margins(over.upper_rest, over.lower_rest, *margins_now(rig, x, yaw_rad, pitch_rad, blink))
 
 
 def lid_height(rig: EyeRig, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -161,26 +196,26 @@ def lid_height(rig: EyeRig, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(radius * radius - x * x - y * y, (FLAT_SHARE * radius) ** 2))
 
 
-def shade_share(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
+def shade_share(rig: EyeRig, pitch_rad: float, blink: float) -> float:
     """Return how much of the open lid's crease and hollow is left, 1 at rest to 0 two thirds down, seen in mid-opening.
 
     They are shade between folds of skin, which a lid that comes down draws out.
     """
     middle = _middle(rig)
     opening = max(float(middle.upper_rest[0] - middle.lower_rest[0]), LASH_LIFT_M)
-    return float(1.0 - smoothstep(0.0, SHADE_GONE_SHARE, _drop(rig, yaw_rad, pitch_rad, blink) / opening))
+    return float(1.0 - smoothstep(0.0, SHADE_GONE_SHARE, _drop(rig, pitch_rad, blink) / opening))
 
 
-def lash_rotation(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
+def lash_rotation(rig: EyeRig, pitch_rad: float, blink: float) -> float:
     """Return the angle in radians by which the upper lid's edge has turned down, seen in mid-opening."""
-    return math.asin(min(max(_drop(rig, yaw_rad, pitch_rad, blink) / rig.lid_radius_m, -1.0), 1.0))
+    return math.asin(min(max(_drop(rig, pitch_rad, blink) / rig.lid_radius_m, -1.0), 1.0))
 
 
 @lru_cache(maxsize=8)
-def _drop(rig: EyeRig, yaw_rad: float, pitch_rad: float, blink: float) -> float:
+def _drop(rig: EyeRig, pitch_rad: float, blink: float) -> float:
     """Return how far the upper margin has come down in mid-opening, metres; both formulas above ask for it, in one pose."""
     middle = _middle(rig)
-    return float(middle.upper_rest[0] - middle.posed(yaw_rad, pitch_rad, blink)[0][0])
+    return float(middle.upper_rest[0] - middle.posed(pitch_rad, blink)[0][0])
 
 
 @lru_cache(maxsize=64)

@@ -58,7 +58,7 @@ class PosableEye:
         if len(self._reflections):
             self._reflect(transform, means, opacities)
         if opacities is not None and len(self._shade):
-            opacities[self._shade] *= np.float32(lids.shade_share(self._rig, yaw, pitch, blink))
+            opacities[self._shade] *= np.float32(lids.shade_share(self._rig, pitch, blink))
         return [(block.rows, transform[:3, :3].astype(np.float32)) for block in self._globe]
 
     def _reflect(self, transform: np.ndarray, means: np.ndarray, opacities: np.ndarray | None) -> None:
@@ -108,7 +108,7 @@ class GlobeBlock:
     def _log_shade(self, means: np.ndarray, lids_pose: tuple[float, float, float]) -> np.ndarray:
         """Return the logarithm of the light (3, n) on splats at ``means`` (n, 3)."""
         x, y = self._frame.T[:2] @ (means - self._centre).T
-        upper, lower = lids.MarginsOver(self._rig, x).posed(*lids_pose)
+        upper, lower = lids.margins_now(self._rig, x, *lids_pose)
         terms = margin_terms(self._rig, y, upper, lower)
         return self._shade @ np.stack(terms if self._iris else [*socket_terms(self._rig, x, y), *terms])
 
@@ -127,22 +127,22 @@ class LidBlock:
         if factors is not None:
             self._rest = _Shape(means[rows], factors[rows])
             local = np.ascontiguousarray(np.moveaxis(self._frame.T @ factors[rows], 0, 2))       # (axis, sigma, n)
-            self._across, self._local = local[0] ** 2, local[1:]
+            self._local = local
             self._allowed = STRETCH_LIMIT ** 2 * np.square(local).sum(0)
             points += [q + local[:, k].T for k in range(3)]
         self._points = lid_points(rig, part, np.concatenate(points))
-        # Takes what one sigma moves along y and z of the eye's frame, six numbers a splat, to nine of the portrait's.
-        self._to_portrait = np.concatenate([np.kron(self._frame[:, axis][None], np.eye(3, dtype=np.float32)) for axis in (1, 2)])
+        # Takes what one sigma moves in the eye's frame, nine numbers a splat, to the portrait's.
+        self._to_portrait = np.concatenate([np.kron(self._frame[:, axis][None], np.eye(3, dtype=np.float32)) for axis in range(3)])
 
     def pose(self, lids_pose: tuple[float, float, float], means: np.ndarray, factors: np.ndarray | None) -> None:
         """Write the block as posed; lids_pose yaw, pitch (radians) and blink."""
-        travel = np.stack(self._points.travel(*lids_pose)).reshape(2, -1, len(self._rest.means))   # (y or z, point, n)
-        means[self.rows] = self._rest.means + travel[:, 0].T @ self._frame[:, 1:].T
+        travel = np.stack(self._points.travel(*lids_pose)).reshape(3, -1, len(self._rest.means))   # (axis, point, n)
+        means[self.rows] = self._rest.means + travel[:, 0].T @ self._frame.T
         if factors is None:
             return
         change = travel[:, 1:] - travel[:, :1]
-        now = (self._rest.factors.reshape(-1, 9) + change.reshape(6, -1).T @ self._to_portrait).reshape(-1, 3, 3)
-        length = self._across + np.square(self._local + change).sum(0)
+        now = (self._rest.factors.reshape(-1, 9) + change.reshape(9, -1).T @ self._to_portrait).reshape(-1, 3, 3)
+        length = np.square(self._local + change).sum(0)
         if (over := length > self._allowed).any():
             sigma, which = np.nonzero(over)
             now[which, :, sigma] *= np.sqrt(self._allowed[over] / length[over])[:, None]

@@ -58,7 +58,7 @@ class EyeRig:
     follow_upper_down: float = 1.0                # people: 1:1 (Becker & Fuchs 1988)
     follow_lower_up: float = 0.4                  # people: 0.3-0.5
     follow_lower_down: float = 0.4
-    carry: float = 0.35                           # share of the sideways iris travel by which the cornea carries the lid curve
+    carry: float = 0.35                           # share of the sideways iris travel by which the cornea carries the lids
     overlap: float = 0.4                          # iris radii by which the upper lid overlaps the lower at the outer corner
     zip_share: float = 0.5                        # how far the lower margin moves to the closing line on a full blink
     lash_angle_deg: float = 30.0                  # lashes' elevation from the line of sight at rest

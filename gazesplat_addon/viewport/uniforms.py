@@ -52,17 +52,15 @@ def eye_uniforms(rig: EyeRig | None, pose: Sequence[float]) -> np.ndarray:
         return np.zeros(EYE_FLOATS, np.float32)
     yaw, pitch, blink = math.radians(pose[0]), math.radians(pose[1]), min(max(float(pose[2]), 0.0), 1.0)
     turn = globe_transform(rig, yaw, pitch)
-    travel = rig.lever_pitch_m * math.sin(pitch)
-    upper, lower = ((rig.follow_upper_up, rig.follow_lower_up) if pitch > 0 else (rig.follow_upper_down, rig.follow_lower_down))
     values = _at_rest(rig).copy()
     values[TURN] = turn.T.ravel()      # matrices go column by column
     values[RADII.start + 2] = pupil_now(rig, float(pose[3]))
-    carried = rig.carry * rig.lever_yaw_m * math.sin(yaw) / (rig.outer_x_m - rig.inner_x_m)
-    values[MARGIN_POSE] = carried, upper * travel, lower * travel, blink
-    lash_turn, shade_left = lids.lash_rotation(rig, yaw, pitch, blink), lids.shade_share(rig, yaw, pitch, blink)
+    upper_rise, lower_rise, corner_rise = lids.rises_m(rig, pitch)
+    values[MARGIN_POSE] = lids.carried_m(rig, yaw), upper_rise, lower_rise, blink
+    lash_turn, shade_left = lids.lash_rotation(rig, pitch, blink), lids.shade_share(rig, pitch, blink)
     values[LASH] = math.radians(rig.lash_angle_deg), lash_turn, shade_left, rig.lead_m
     iris = np.asarray(rig.iris_centre_m)
-    values[HIGHLIGHT][:3] = rig.highlight_share * (turn[:3, :3] @ iris + turn[:3, 3] - iris)
+    values[HIGHLIGHT] = *(rig.highlight_share * (turn[:3, :3] @ iris + turn[:3, 3] - iris)), corner_rise
     return values
 
 

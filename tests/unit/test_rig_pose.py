@@ -80,6 +80,45 @@ def test_upper_lid_follows_the_iris(portrait):
     assert (down.upper_rest - down.upper)[0] == pytest.approx(eye.follow_upper_down * travel, rel=0.02)
 
 
+@pytest.mark.parametrize("yaw", [-20.0, 20.0])
+def test_both_lids_and_their_corners_go_along_sideways(portrait, yaw):
+    _, _, rig = portrait
+    for eye in rig.eyes.values():
+        x = np.array([eye.inner_x_m, 0.5 * (eye.inner_x_m + eye.outer_x_m), eye.outer_x_m], np.float32)
+        travel = eye.lever_yaw_m * np.sin(np.radians(yaw))
+        inner, middle, outer = lids.MarginsOver(eye, x).aside(np.radians(yaw)) / travel
+        assert middle == pytest.approx(eye.carry, rel=1e-3)
+        assert 0.0 < inner < outer < middle
+        for part, lift in ((parts.UPPER_LID, 0.001), (parts.LOWER_LID, -0.001)):
+            margin = lids.margins(eye, x[1:2], 0.0, 0.0, 0.0)
+            height = (margin.upper_rest if part == parts.UPPER_LID else margin.lower_rest) + lift
+            q = np.stack([x[1:2], height, np.full(1, eye.lid_radius_m)], 1).astype(np.float32)
+            aside, rise, _ = SkinPoints(eye, q, part).travel(np.radians(yaw), 0.0, 0.0)
+            assert aside[0] / travel == pytest.approx(eye.carry, rel=1e-3)
+            assert abs(rise[0]) < 1e-6
+
+
+def test_margins_lie_where_their_skin_has_gone(portrait):
+    """The globe is shaded by the margins over it, which come from beside it when the eye looks aside."""
+    _, _, rig = portrait
+    eye = rig.eyes["right"]
+    x = np.linspace(eye.inner_x_m, eye.outer_x_m, 41)[4:-4]
+    over, pose = lids.MarginsOver(eye, x), (np.radians(25.0), np.radians(-8.0), 0.3)
+    there = lids.margins(eye, x + over.aside(pose[0]), *pose)
+    for at_skin, at_place in zip(over.posed(*pose[1:]), (there.upper, there.lower), strict=True):
+        assert np.abs(at_skin - at_place).max() < 2e-4
+
+
+def test_the_outer_corner_follows_a_look_down_and_the_inner_one_stays(portrait):
+    _, _, rig = portrait
+    eye = rig.eyes["left"]
+    corners = lids.margins(eye, np.array([eye.inner_x_m, eye.outer_x_m]), 0.0, np.radians(-30.0), 0.0)
+    for now, rest in ((corners.upper, corners.upper_rest), (corners.lower, corners.lower_rest)):
+        drop = (rest - now) * 1000.0
+        assert drop[0] == pytest.approx(0.0, abs=1e-6)
+        assert 1.0 < drop[1] < 2.3      # mm, Cruz and others 2008
+
+
 def test_lid_skin_beyond_its_reach_stays(portrait):
     splats, groups, rig = portrait
     blinked = posed(portrait, blink=1.0, yaw_deg=20.0, pitch_deg=-10.0)
@@ -87,7 +126,10 @@ def test_lid_skin_beyond_its_reach_stays(portrait):
     assert np.array_equal(blinked.means[head], splats.means[head].astype(np.float32))
     eye = rig.eyes["left"]
     q = np.array([[0.5 * (eye.inner_x_m + eye.outer_x_m), 0.02 + eye.upper_reach_m, 0.012]], np.float32)
+    out_of_reach = np.sign(eye.outer_x_m) * lids.BESIDE_IRIS_RADII * eye.iris_radius_m
+    beside = np.array([[eye.outer_x_m + out_of_reach, eye.corner_y_m, 0.005]], np.float32)
     assert np.abs(SkinPoints(eye, q, parts.UPPER_LID).travel(0.3, 0.2, 1.0)).max() < 1e-7
+    assert np.abs(SkinPoints(eye, beside, parts.LOWER_LID).travel(0.3, 0.2, 0.0)).max() < 1e-6
 
 
 def test_closed_lid_skin_stays_in_front_of_the_globe(portrait):

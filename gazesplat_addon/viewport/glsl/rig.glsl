@@ -2,7 +2,7 @@
 // The pose formulas of gazesplat_addon/rig (lids.py, pose.py), function by function under the same names.
 
 struct Margins {
-  float upper_rest, lower_rest, upper, lower, share, lead;
+  float upper_rest, lower_rest, upper, lower, share, lead, aside;
 };
 
 struct Splat {
@@ -28,7 +28,7 @@ vec3 sine_series(int e, float cos_t, float sin_t)
   return total;
 }
 
-// rig.lids.margins
+// rig.lids.MarginsOver: x is where they rest
 Margins margins(int e, float x)
 {
   float corner_y = portrait.eyes[e].corners.z;
@@ -44,22 +44,30 @@ Margins margins(int e, float x)
   m.upper_rest = rest.x;
   m.lower_rest = rest.y;
 
-  float carried = clamp(s - pose.x * sin_t, 0.0, 1.0);
-  vec3 moved = corner_y + sine_series(e, 1.0 - 2.0 * carried, 2.0 * sqrt(carried * (1.0 - carried)));
-  float taper = pow(sin_t, TAPER_POWER);
-  m.upper = moved.x + pose.y * taper;
-  m.lower = 0.5 * (m.lower_rest + moved.y) + pose.z * taper;
-  m.upper = max(m.upper, m.lower);
-
-  float closing = rest.z + pose.z * taper;
-  m.lower = min(m.lower + blink * blink * portrait.eyes[e].reach.w * (closing - m.lower), m.upper);
   float r = portrait.eyes[e].radii.x;
+  float not_beside = 1.0 - smoothstep(0.0, BESIDE_IRIS_RADII * r, max(-m.share, m.share - 1.0) * abs(width));
+  float corner = portrait.eyes[e].highlight.w * smoothstep(0.5, 1.0, m.share) * not_beside;
+  float taper = pow(sin_t, TAPER_POWER);
+  float rise = corner + (pose.z - corner) * taper;
+  m.lower = m.lower_rest + rise;
+  m.upper = max(m.upper_rest + corner + (pose.y - corner) * taper, m.lower);
+
+  float closing = rest.z + rise;
+  m.lower = min(m.lower + blink * blink * portrait.eyes[e].reach.w * (closing - m.lower), m.upper);
   float beyond = (m.share - 1.0) * abs(width);
   float ending = blink * blink * (1.0 - smoothstep(0.0, OVERLAP_END_IRIS_RADII * r, beyond));
   float overlap = portrait.eyes[e].reach.z * r * smoothstep(OVERLAP_FROM_SHARE, 1.0, m.share) * ending;
   m.upper = m.upper + blink * (m.lower - m.upper) - overlap;
   m.lead = portrait.eyes[e].lash.w * smoothstep(0.0, LEAD_WHOLE_SHARE, m.share) * ending;
+  float at_corner = CORNER_CARRIED_INNER + (CORNER_CARRIED_OUTER - CORNER_CARRIED_INNER) * s;
+  m.aside = pose.x * (at_corner + (1.0 - at_corner) * sin_t) * not_beside;
   return m;
+}
+
+// rig.lids.margins_now
+Margins margins_now(int e, float x)
+{
+  return margins(e, x - margins(e, x).aside);
 }
 
 // rig.lids.lid_height
@@ -71,10 +79,11 @@ float lid_height(int e, float x, float y)
 }
 
 // rig.lids._slide
-vec3 slide(int e, vec3 q, float rise)
+vec3 slide(int e, vec3 q, float aside, float rise)
 {
+  float x = q.x + aside;
   float y = q.y + rise;
-  return vec3(q.x, y, q.z + lid_height(e, q.x, y) - lid_height(e, q.x, q.y));
+  return vec3(x, y, q.z + lid_height(e, x, y) - lid_height(e, q.x, q.y));
 }
 
 // rig.lids.warp_upper_lid
@@ -83,7 +92,7 @@ vec3 warp_upper_lid(int e, vec3 q)
   Margins m = margins(e, q.x);
   float still = STILL_IRIS_RADII * portrait.eyes[e].radii.x;
   float weight = 1.0 - smoothstep(still, portrait.eyes[e].reach.x, q.y - m.upper_rest);
-  return slide(e, q, (m.upper - m.upper_rest) * weight) + vec3(0.0, 0.0, m.lead * weight);
+  return slide(e, q, m.aside * weight, (m.upper - m.upper_rest) * weight) + vec3(0.0, 0.0, m.lead * weight);
 }
 
 // rig.lids.warp_lower_lid
@@ -91,7 +100,8 @@ vec3 warp_lower_lid(int e, vec3 q)
 {
   Margins m = margins(e, q.x);
   float still = STILL_IRIS_RADII * portrait.eyes[e].radii.x;
-  return slide(e, q, (m.lower - m.lower_rest) * (1.0 - smoothstep(still, portrait.eyes[e].reach.y, m.lower_rest - q.y)));
+  float weight = 1.0 - smoothstep(still, portrait.eyes[e].reach.y, m.lower_rest - q.y);
+  return slide(e, q, m.aside * weight, (m.lower - m.lower_rest) * weight);
 }
 
 // rig.lids.warp_upper_lash
@@ -103,16 +113,17 @@ vec3 warp_upper_lash(int e, vec3 q)
   float corner = 1.0 - LASH_CORNER_SHARE * smoothstep(0.0, 0.8 * portrait.eyes[e].radii.x, beyond);
   float angle = portrait.eyes[e].lash.x;
   float turned = angle - portrait.eyes[e].lash.y * corner;
-  float base_z = lid_height(e, q.x, m.upper) - lid_height(e, q.x, m.upper_rest);
+  float carried = q.x + m.aside;
+  float base_z = lid_height(e, carried, m.upper) - lid_height(e, q.x, m.upper_rest);
   float along = t / sin(angle);
-  return vec3(q.x, m.upper + along * sin(turned), q.z + base_z + along * (cos(turned) - cos(angle)) + m.lead);
+  return vec3(carried, m.upper + along * sin(turned), q.z + base_z + along * (cos(turned) - cos(angle)) + m.lead);
 }
 
 // rig.lids.warp_lower_lash
 vec3 warp_lower_lash(int e, vec3 q)
 {
   Margins m = margins(e, q.x);
-  return slide(e, q, m.lower - m.lower_rest);
+  return slide(e, q, m.aside, m.lower - m.lower_rest);
 }
 
 // rig.pose.dilate, gaze frame about the iris centre
@@ -185,9 +196,10 @@ void pose_globe(int e, int part, inout Splat s)
   s.m3 = s.turn * s.m3;
   vec3 q = (s.mean - frame[3].xyz) * mat3(frame);
   Margins rest = margins(e, rest_q.x);
-  Margins now = margins(e, q.x);
+  Margins now = margins_now(e, q.x);
+  float share = (q.x - portrait.eyes[e].corners.x) / portrait.eyes[e].corners.w;
   bool socket = part == SCLERA;
-  s.shade = exp(shading(e, q, now.upper, now.lower, now.share, socket)
+  s.shade = exp(shading(e, q, now.upper, now.lower, share, socket)
                 - shading(e, rest_q, max(rest.upper_rest, rest.lower_rest), rest.lower_rest, rest.share, socket));
 }
 

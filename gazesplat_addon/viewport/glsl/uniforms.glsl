@@ -10,7 +10,7 @@ struct Eye {
   vec4 reach;          // upper reach, lower reach, overlap, zip share
   vec4 margin_pose;    // what a pose does to the margins: carried, upper rise, lower rise, blink
   vec4 lash;           // rest angle and turn at mid-opening in radians, share of the shade that is left, lead
-  vec4 highlight;      // how far the reflection travels, portrait frame
+  vec4 highlight;      // how far the reflection travels, portrait frame; how far the outer corner rises
   vec4 curves[5];      // sine coefficients: upper, lower, closing
   vec4 shade[7];       // log-shading, rgb
 };
