@@ -6,7 +6,7 @@ import bpy
 
 from ..gazesplat_addon import backend_setup, backend_status, preferences
 from ..gazesplat_addon.words import translated
-from .base import SidebarPanel, sentence, setting_up
+from .base import SidebarPanel, roomy, sentence, setting_up
 
 _REINSTALL = "Install GazeSplat again: drop its zip into Blender's window."
 
@@ -51,7 +51,7 @@ class GAZESPLAT_PT_backend(SidebarPanel, bpy.types.Panel):
             button.video = video or backend_setup.has_video()
             column.operator("gazesplat.copy_setup_command", icon="CONSOLE").video = video
         if state != "absent":
-            row = self.layout.row(align=True)
+            row = self.layout.row(align=True) if roomy(context) else self.layout.column(align=True)
             row.operator_context = "INVOKE_DEFAULT"
             repair = row.operator("gazesplat.setup_backend", text="Repair...", icon="TOOL_SETTINGS")
             repair.repair, repair.video = True, backend_setup.has_video()

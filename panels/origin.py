@@ -8,8 +8,7 @@ from ..gazesplat_addon.words import translated
 from .base import PortraitPanel, chosen_portrait, sentence
 
 _FIELDS = (("person", "Person"), ("source", "Photo"), ("created", "Made"), ("sha256", "SHA-256"))
-_SHOWN_DIGITS = 12
-_TO_THE_MINUTE = 16    # of "2026-11-21T15:45:27+00:00"
+_SHOWN = {"created": len("2026-11-21"), "sha256": 8}    # letters; the whole is in the sidecar
 
 
 class GAZESPLAT_PT_origin(PortraitPanel, bpy.types.Panel):
@@ -24,17 +23,10 @@ class GAZESPLAT_PT_origin(PortraitPanel, bpy.types.Panel):
         column = layout.column(align=True)
         for key, label in _FIELDS:
             if known.get(key):
-                sentence(column, context, f"{translated(label)}: {_shown(key, str(known[key]))}")
+                sentence(column, context, f"{translated(label)}: {str(known[key])[:_SHOWN.get(key)]}")
         if portrait.consent:
             sentence(layout, context, translated("Consent: {note}", note=portrait.consent), icon="CHECKMARK")
         else:
             sentence(layout, context, "No consent is noted. This is a real person's face: ask before you show or change it.", icon="ERROR")
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator("gazesplat.edit_consent", text="Edit...", icon="GREASEPENCIL")
-
-
-def _shown(key: str, value: str) -> str:
-    """Return a field as people read it: a time without seconds, the beginning of a checksum."""
-    if key == "created":
-        return value[:_TO_THE_MINUTE].replace("T", " ")
-    return value[:_SHOWN_DIGITS] if key == "sha256" else value

@@ -17,6 +17,7 @@ import bpy
 
 # isort: split
 import addon_utils
+from bpy_extras import view3d_utils
 
 sys.path.insert(0, str(Path(__file__).parent))
 import escapes
@@ -28,8 +29,7 @@ ARCHIVE, PORTRAIT, OUT, WHEELS, PYTHON = map(Path, sys.argv[sys.argv.index("--")
 SETTLE_S = 0.4
 HEADER_PX = 24
 NARROW_PX, USUAL_PX, WIDE_PX = 190, 300, 520
-SHOWN_AT_PX = 480    # where the camera's frame has its middle in the guide's picture of the window, from the top
-FRAME_ZOOM = 4.0    # of a camera's view as it opens: pixels of the region per offset, of its height
+SHOWN_AT_PX = 480    # where the face is in the guide's picture of the window, from the top
 STORY = [{"do": "stage", "name": "Reading the face"}, {"do": "progress", "fraction": 0.4, "text": "splat 4 of 10"},
          {"do": "sleep", "seconds": 60}]
 report: dict = {"version": bpy.app.version_string}
@@ -303,13 +303,25 @@ def sample() -> Iterator[float]:
         yield SETTLE_S
     report["sample"] = [one.name for one in room("gazesplat_addon.api").portraits()]
     report["clicks"] = len(buttons) + 1    # and F12
-    # The window is as tall as all panels together: what the camera sees is moved to where it would be in one of usual height.
-    height = region("WINDOW").height
-    area().spaces.active.region_3d.view_camera_offset = 0.0, (SHOWN_AT_PX / height - 0.5) / FRAME_ZOOM
-    yield 2 * SETTLE_S
+    yield from show_at(SHOWN_AT_PX)
     save_png(OUT / "window.png", pixels(area()))
     bpy.context.scene.render.resolution_percentage = 25
     yield from f12(OUT / "rendered_sample.png")
+
+
+def show_at(rows_px: int) -> Iterator[float]:
+    """Move what the camera's view shows so far up: the window is as tall as all panels together, an artist's is not."""
+    view, seen_in = region("WINDOW"), area().spaces.active.region_3d
+    face = room("gazesplat_addon.api").portraits()[0].root.matrix_world.translation
+    heights = []
+    for offset in (0.0, -0.01):
+        seen_in.view_camera_offset = 0.0, offset
+        redraw()
+        yield SETTLE_S
+        heights.append(view3d_utils.location_3d_to_region_2d(view, seen_in, face).y)
+    seen_in.view_camera_offset = 0.0, -0.01 * (view.height - rows_px - heights[0]) / (heights[1] - heights[0])
+    redraw()
+    yield 2 * SETTLE_S
 
 
 def every_panel() -> Iterator[float]:
