@@ -5,21 +5,14 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon import api
-from .base import Verb, face, select
+from .base import ArrivalVerb, face, select
 
 
-class GAZESPLAT_OT_add_sample(Verb, bpy.types.Operator):
+class GAZESPLAT_OT_add_sample(ArrivalVerb, bpy.types.Operator):
     """Add the portrait that comes with GazeSplat, an astronaut: rig, animate and render it, no backend needed"""
 
     bl_idname = "gazesplat.add_sample"
     bl_label = "Add Sample Portrait"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if context.mode == "OBJECT":
-            return True
-        cls.poll_message_set("Leave edit mode first")
-        return False
 
     def run(self, context: bpy.types.Context) -> str:
         portrait = api.load_sample(scene=context.scene)

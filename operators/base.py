@@ -149,6 +149,18 @@ class PortraitVerb(Verb):
         return False
 
 
+class ArrivalVerb(Verb):
+    """Mix-in of operators that bring a portrait into the scene: it becomes the selected object."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Say what to do first where another object is being edited."""
+        if context.mode == "OBJECT":
+            return True
+        cls.poll_message_set("Leave edit mode first")
+        return False
+
+
 def select(context: bpy.types.Context, portrait: api.Portrait) -> None:
     """Make a new portrait the active and only selected object, as Blender's own importers do."""
     for one in context.selected_objects:

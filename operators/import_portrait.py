@@ -5,10 +5,10 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon import api
-from .base import Verb, select
+from .base import ArrivalVerb, select
 
 
-class GAZESPLAT_OT_import_portrait(Verb, bpy.types.Operator):
+class GAZESPLAT_OT_import_portrait(ArrivalVerb, bpy.types.Operator):
     """Import a reconstructed portrait: choose its portrait.ply, whose sidecar files beside it carry the eyes. Or any Gaussian splats"""
 
     bl_idname = "gazesplat.import_portrait"

@@ -5,23 +5,16 @@ from __future__ import annotations
 import bpy
 
 from ..gazesplat_addon import api
-from .base import Verb, select
+from .base import ArrivalVerb, select
 
 
-class GAZESPLAT_OT_import_result(Verb, bpy.types.Operator):
+class GAZESPLAT_OT_import_result(ArrivalVerb, bpy.types.Operator):
     """Bring the finished portrait into the scene"""
 
     bl_idname = "gazesplat.import_result"
     bl_label = "Import Finished Portrait"
 
     job: bpy.props.StringProperty(name="Job", description="Name of the job's folder", options={"SKIP_SAVE"})
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if context.mode == "OBJECT":
-            return True
-        cls.poll_message_set("Leave edit mode first")
-        return False
 
     def run(self, context: bpy.types.Context) -> str:
         portrait = api.job(self.job).import_result(scene=context.scene)

@@ -79,6 +79,17 @@ def test_import_portrait(clean, gs, folder):
     assert len(gs.portraits()) == 1
 
 
+def test_nothing_arrives_while_something_is_edited(clean, gs, folder):
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode="EDIT")
+    for arrival in (lambda: bpy.ops.gazesplat.import_portrait(filepath=str(folder / "portrait.ply")), bpy.ops.gazesplat.add_sample,
+                    bpy.ops.gazesplat.import_result):
+        with pytest.raises(RuntimeError, match="Leave edit mode first"):
+            arrival()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert gs.portraits() == []
+
+
 def handlers() -> dict:
     return {cls.bl_idname: cls for cls in bpy.types.FileHandler.__subclasses__() if cls.bl_idname.startswith("GAZESPLAT")}
 
