@@ -14,6 +14,7 @@ from .corners import build_corners
 from .gaze import estimate_rest_gaze
 from .geometry import build_rigs
 from .globe import build_globe
+from .margin import build_margin
 from .skin import build_lids, covered_pixels, globe_depth, lid_depth
 
 
@@ -52,6 +53,7 @@ def build_eyes(scan: FaceScan, options: dict) -> EyeBuild:
     for side, contour in contours.items():
         rigs[side], globe = build_globe(scan, contour, rigs[side], side)
         layers += globe + build_lids(scan, contour, rigs[side], side) + build_corners(scan, rigs[side], side)
+        layers += build_margin(scan, contour, rigs[side], side)
         covered = covered_pixels(scan, contour, rigs[side])
         exclude |= covered
         rows, columns = np.nonzero(covered)

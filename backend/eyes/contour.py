@@ -54,6 +54,10 @@ class LidContour:
         """Height of the lower margin at local x; 0 beyond the corners."""
         return self._series(self.lower, x)
 
+    def upside_down(self) -> LidContour:
+        """Return the same lids in a frame whose y runs down the face: the lower lid is its upper one."""
+        return replace(self, up=-self.up, upper=-self.lower, lower=-self.upper)
+
     def _series(self, coefficients: np.ndarray, x: np.ndarray) -> np.ndarray:
         t = np.arccos(np.clip(1.0 - 2.0 * np.asarray(x) / self.width_px, -1.0, 1.0))
         return sum(a * np.sin((n + 1) * t) for n, a in enumerate(coefficients))

@@ -19,6 +19,7 @@ TOUCH_DEG = 60.0          # from the globe's front: less would lie over an iris 
 BEHIND_LID_M = 0.0006     # the sheet starts within the lid's thickness
 GOES_ON_SHARE = 0.35      # and goes on behind it by this share of its own length
 DROP_M = 0.002
+THIN_FROM = 0.55          # of the way from the margin to the globe
 DARKER = 0.85             # where it is hidden in the photo
 ALONG, ACROSS = 22, 12    # cells of one margin, and from the margin to the globe
 
@@ -51,5 +52,8 @@ def _sheet(scan: FaceScan, rig: EyeRig, corner_x: float, side: str) -> Layer | N
     seen = from_eye(rig, edge + np.maximum(v, 0.1) * (touch - edge))
     colours = sample(scan.image, scan.project(seen.reshape(-1, 3))).reshape(portrait.shape) * np.where(v < 0.0, DARKER, 1.0)
     along, across = np.gradient(portrait, axis=1), np.gradient(portrait, axis=0)
-    return surfels(portrait.reshape(-1, 3), along.reshape(-1, 3), across.reshape(-1, 3), np.clip(colours, 0.0, 1.0).reshape(-1, 3), OPAQUE,
+    # Where it meets the globe it thins out: an iris that goes under it would end in a step.
+    opacity = np.broadcast_to(OPAQUE * (1.0 - lids.smoothstep(THIN_FROM, 1.05, v[..., 0])), portrait.shape[:2])
+    colours = np.clip(colours, 0.0, 1.0).reshape(-1, 3)
+    return surfels(portrait.reshape(-1, 3), along.reshape(-1, 3), across.reshape(-1, 3), colours, opacity.ravel(),
                    parts.code(side, parts.LOWER_LID))

@@ -17,13 +17,17 @@ from ...gazesplat_addon.rig.sidecar import EyeRig
 from ..model.scan import FaceScan
 from .contour import EyeContour, sample
 from .geometry import eye_rays, to_eye
+from .margin import without_specks
 from .surfels import OPAQUE, Layer, layered_opacity, surfels
 
 SCLERA_END_DEG = 105.0        # the globe is complete enough for every allowed rotation
 MOST_RINGS = 48               # of the iris: 9,000 splats, a tenth of a millimetre each
 FINE_END_DEG = 62.0           # what 35 deg of gaze can bring into the opening
 LIMBUS_END = 2.1              # the profile joins the scleral sphere at this many limbus angles
+TEARS_IRIS_RADII = 0.3        # above the lower margin
 HALO_IRIS_RADII = 0.08        # of a reflection, round it
+HUE_TELLS = (0.12, 0.35)      # brightness from which on an iris' hue is its own at every point
+CALM_SHARE = 0.12             # of its radius: over this much hue is evened out where it is darker
 # Ridge of the shading fit per pixel: constant, x, x^2, height, two corners, two lid shadows.
 _SHADE_RIDGE = np.array([1e-4, 0.02, 0.2, 0.05, 0.01, 0.01, 0.01, 0.01])
 
@@ -55,7 +59,7 @@ def read_opening(scan: FaceScan, contour: EyeContour, rig: EyeRig) -> Opening:
     pixels, below, above = pixels[inside], below[inside], above[inside]
     points = _on_globe(scan, rig, pixels)
     away = np.linalg.norm(pixels - contour.iris_px, axis=1) / r
-    return Opening(pixels, sample(scan.image, pixels, cv2.INTER_LINEAR), points, below, above, away)
+    return Opening(pixels, sample(without_specks(scan.image, contour), pixels, cv2.INTER_LINEAR), points, below, above, away)
 
 
 def fit_shading(rig: EyeRig, opening: Opening, radius_px: float) -> tuple[EyeRig, np.ndarray, np.ndarray]:
@@ -130,6 +134,8 @@ def unroll_iris(scan: FaceScan, contour: EyeContour, rig: EyeRig) -> IrisTexture
     below = contour.lids.upper_at(local[:, 0]) - local[:, 1]
     above = local[:, 1] - contour.lids.lower_at(local[:, 0])
     visible = ((below > 0.14 * r) & (above > 0.10 * r) & (local[:, 0] > 0) & (local[:, 0] < contour.lids.width_px)).reshape(rings, spokes)
+    # What is bright beside the lower lid are its tears, which stay with it.
+    wet = (above < TEARS_IRIS_RADII * r).reshape(rings, spokes)
     shade = _lid_shadow(rig, to_eye(rig, disc.reshape(-1, 3)))
     texture = (sample(scan.image, pixels) / shade).reshape(rings, spokes, 3)
 
@@ -137,12 +143,13 @@ def unroll_iris(scan: FaceScan, contour: EyeContour, rig: EyeRig) -> IrisTexture
     light, light_median = texture.mean(-1), median.mean(-1)[:, None]
     spread = np.nanmedian(np.abs(np.where(visible, light - light_median, np.nan))) if visible.any() else 0.02
     threshold = max(4.0 * spread, 0.07)
-    highlight = visible & (light > light_median + threshold) & (rho[:, None] < 0.97)
+    visible &= ~_grow(wet & (light > light_median + 0.4 * threshold), (3, 3))
+    highlight = visible & (light > light_median + threshold) & (rho[:, None] < 0.97) & ~wet
     # A ring light defeats the radial median: reflections are bright and unsaturated at any radius.
     if visible.any():
         dark = np.percentile(light[visible], 30)
         grey = texture.max(-1) - texture.min(-1) < 0.35 * light
-        bright = visible & (light > max(2.2 * dark, dark + 0.22)) & grey & (rho[:, None] < 0.9)
+        bright = visible & ~wet & (light > max(2.2 * dark, dark + 0.22)) & grey & (rho[:, None] < 0.9)
         if bright.any():
             highlight |= bright
             median = _radial_median(texture, visible & ~_grow(highlight, (5, 7)))
@@ -150,7 +157,7 @@ def unroll_iris(scan: FaceScan, contour: EyeContour, rig: EyeRig) -> IrisTexture
     # Cameras sharpen: a reflection has a dark halo, which would stay in the iris as a ring.
     reach = round(HALO_IRIS_RADII * rings)
     colours = _complete(texture, visible & ~_grow(highlight, (2 * reach + 1, 4 * reach + 1)), median)
-    return IrisTexture(np.clip(colours, 0.0, 1.0), highlight, median, float(threshold), _pupil_share(median, rho))
+    return IrisTexture(_with_calm_hue(np.clip(colours, 0.0, 1.0)), highlight, median, float(threshold), _pupil_share(median, rho))
 
 
 def _disc_points(rig: EyeRig, rho: np.ndarray, phi: np.ndarray) -> np.ndarray:
@@ -193,6 +200,16 @@ def _complete(texture: np.ndarray, seen: np.ndarray, median: np.ndarray) -> np.n
         known |= take
     filled[~known] = np.broadcast_to(median[:, None], texture.shape)[~known]
     return filled
+
+
+def _with_calm_hue(colours: np.ndarray) -> np.ndarray:
+    """Return colours (rings, spokes, 3) of an iris with its hue evened out where it is dark: there it is noise, and shows as specks."""
+    light = np.maximum(colours.mean(-1, keepdims=True), 1e-3)
+    wrapped = np.concatenate([colours, colours, colours], 1).astype(np.float32)
+    even = cv2.GaussianBlur(wrapped, (0, 0), sigmaX=CALM_SHARE * len(colours) * 5.0, sigmaY=CALM_SHARE * len(colours),
+                            borderType=cv2.BORDER_REPLICATE)[:, colours.shape[1]:2 * colours.shape[1]]
+    tone = even / np.maximum(even.mean(-1, keepdims=True), 1e-3)
+    return light * tone + (colours - light * tone) * lids.smoothstep(*HUE_TELLS, light)
 
 
 def _pupil_share(median: np.ndarray, rho: np.ndarray) -> float:

@@ -71,7 +71,7 @@ def part_lid(colours: np.ndarray, around: np.ndarray, x_px: np.ndarray, t_px: np
     lash_colour = _lash_colour(colours, x_px, t_px, width_px, r)
 
     light = colours.mean(-1)
-    bright = _between_strands(light, step, r)
+    bright = between_strands(light, step, r)
     height = _lash_height(bright, t_px, step, r)
     over = t_px[:, None] - height
     held = np.take_along_axis(bright, np.clip(np.maximum(t_px[:, None], height) / step, 0, len(t_px) - 1).astype(int), axis=0)
@@ -83,7 +83,7 @@ def part_lid(colours: np.ndarray, around: np.ndarray, x_px: np.ndarray, t_px: np
     lit *= _bulge(x_px / width_px, t_px / reach_px)
     own = smoothstep(0.0, 0.4 * r, over)
     plain = smoothstep(0.75, 0.95, light / np.maximum(held, 0.02))
-    tone = _fill(colours / np.maximum(light, 0.02)[..., None], smoothstep(-0.05 * r, 0.15 * r, over) * plain, r / step)
+    tone = fill(colours / np.maximum(light, 0.02)[..., None], smoothstep(-0.05 * r, 0.15 * r, over) * plain, r / step)
     shut_tone = around / np.maximum(asked, 0.02)[..., None]
     shut_tone = shut_tone + OWN_HUE * (tone - shut_tone)
     detail = np.clip(colours - _blur(colours, 0.15 * r / step), -MOST_DETAIL, MOST_DETAIL) * own[..., None]
@@ -123,7 +123,7 @@ def _lash_colour(colours: np.ndarray, x_px: np.ndarray, t_px: np.ndarray, width_
     return np.clip(0.8 * edge[light <= np.percentile(light, 12)].mean(0), 0.02, 0.25)
 
 
-def _between_strands(light: np.ndarray, step: float, r: float) -> np.ndarray:
+def between_strands(light: np.ndarray, step: float, r: float) -> np.ndarray:
     """Return the brightness between strands: the 78th percentile of each row's neighbourhood."""
     width = 2 * int(STRAND_WINDOW_IRIS_RADII * r / step) + 1
     return _blur(percentile_filter(light, 78, (1, width)), 0.1 * r / step)
@@ -158,7 +158,7 @@ def _bulge(share: np.ndarray, height: np.ndarray) -> np.ndarray:
     return 1.0 + BULGE * across * up[:, None]
 
 
-def _fill(colours: np.ndarray, known: np.ndarray, radius: float) -> np.ndarray:
+def fill(colours: np.ndarray, known: np.ndarray, radius: float) -> np.ndarray:
     """Return colours smoothed over what is known (weights 0..1), from as near as there is enough of it."""
     filled, missing = np.zeros_like(colours), np.ones(known.shape)
     for sigma in (0.3 * radius, 0.7 * radius, 1.6 * radius, 4.0 * radius):

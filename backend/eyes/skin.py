@@ -15,10 +15,11 @@ from scipy.ndimage import median_filter
 from ...gazesplat_addon.rig import lids, parts
 from ...gazesplat_addon.rig.sidecar import EyeRig
 from ..model.scan import FaceScan
-from .contour import EyeContour, sample
+from .contour import EyeContour, LidContour, sample
 from .geometry import eye_rays, from_eye, on_lids, on_surface
 from .lashes import LashLine, Strokes, grow_lashes
 from .lid_skin import LidSkin, part_lid
+from .lower_lid import part_lower_lid
 from .shut_lid import STEP_SHARE, Restored, ShutLid, draw_out
 from .skin_around import SkinAround, grain, skin_around
 from .surfels import FILL, OPAQUE, Layer, layered_opacity, surfels
@@ -31,6 +32,7 @@ UPPER_SPARE = 1.25            # grid beyond the reach of motion
 LOWER_IRIS_RADII = 2.2
 OPENING_IRIS_RADII = 1.7
 MARGIN_SKIP_IRIS_RADII = 0.1  # the pixel astride the margin is neither skin nor globe
+EDGE_CLEAN_IRIS_RADII = (0.12, 0.3)   # the lower lid's edge is smoothed up to the first, and not beyond the second
 FILM_MIN_ALPHA = 0.04
 FILM_LEAST = 0.015            # brightness by which a film must change what it hides
 SHEARED_OVERLAP, SHEARED_IRIS_RADII = 1.5, 0.06
@@ -42,6 +44,8 @@ SHADE_EVEN_IRIS_RADII = 0.2
 VEIL_FROM_COVER = 0.05        # of lashes, evened out: elsewhere nothing needs a veil
 BEHIND_M = 0.00025            # which lid lies before the other; more would let a globe that looks up break through
 BEHIND_AT_CORNER_M = 0.0007   # the outer one, over which the upper lid comes down furthest
+LOWER_LASH_DEG = 50.0         # below the line of sight: forward and down, by eye
+ROOTED_M = 0.0001             # lower lashes leave the skin this far before it
 
 
 @dataclass(frozen=True)
@@ -118,11 +122,15 @@ def build_lids(scan: FaceScan, contour: EyeContour, rig: EyeRig, side: str) -> l
     skin = part_lid(colours, tone, upper.x_px, upper.t_px, width_px=contour.lids.width_px, reach_px=reach, r=r)
     rows = shut.rows(upper.t_px[0], upper.t_px[-1], upper.step_px)
     drawn_out = _drawn_out(skin, around, shut, upper, rows, side, r)
+    lashes = part_lower_lid(_grid_colours(scan, contour, lower, 0.0), skin.lash_colour, lower.x_px, lower.t_px, contour.lids, r)
     layers = [_skin_layer(scan, contour, rig, grid_rows(contour, upper, rows), drawn_out, parts.code(side, parts.UPPER_LID),
                           taller=1.0 + (DRAWN_OUT_OVERLAP - 1.0) * shut.drawn_out(rows) + _sheared(upper, rows, r)),
-              _skin_layer(scan, contour, rig, lower, _clean_lower(contour, lower, _grid_colours(scan, contour, lower, 0.0)),
-                          parts.code(side, parts.LOWER_LID), _lower_set_back(contour, lower))]
-    return layers + _dark_layers(scan, contour, rig, upper, colours, replace(skin, clean=_on_grid(drawn_out, rows, upper)), side)
+              _skin_layer(scan, contour, rig, lower, _clean_lower(contour, lower, lashes.skin), parts.code(side, parts.LOWER_LID),
+                          _lower_set_back(contour, lower.x_px[None], lower.t_px[:, None]))]
+    layers += _dark_layers(scan, contour, rig, upper, colours, replace(skin, clean=_on_grid(drawn_out, rows, upper)), side)
+    hairs = _stroke_layer(scan, contour.lids.upside_down(), lashes.strokes, scale, skin.lash_colour, parts.code(side, parts.LOWER_LASH),
+                          lambda pixels: _lower_lash_depth(scan, contour, rig, pixels, lashes.root_px))
+    return layers + ([hairs] if hairs else [])
 
 
 def _sheared(grid: LidGrid, t_px: np.ndarray, r: float) -> np.ndarray:
@@ -170,7 +178,8 @@ def _dark_layers(scan, contour, rig, grid, colours, skin: LidSkin, side) -> list
     drawn = drawn + (skin.lash_colour - drawn) * covered[..., None]
     veil_colour, veil = _film_between(drawn, colours, VEIL_CONTRAST + (STEEP_CONTRAST - VEIL_CONTRAST) * steep)
     veil = veil * lids.smoothstep(0.0, VEIL_FROM_COVER, even[..., 0])
-    hairs = _stroke_layer(scan, contour, rig, strokes, skin.lash_colour, parts.code(side, parts.UPPER_LASH))
+    hairs = _stroke_layer(scan, contour.lids, strokes, _metres_per_pixel(scan, rig), skin.lash_colour, parts.code(side, parts.UPPER_LASH),
+                          lambda pixels: _lash_depth(scan, contour, rig, pixels))
     films = (_film_layer(scan, contour, rig, grid, shade, shade_colour, code, before_lashes=False),
              _film_layer(scan, contour, rig, grid, veil, veil_colour, code, before_lashes=True))
     return [layer for layer in (hairs, *films) if layer]
@@ -228,7 +237,7 @@ def _clean_lower(contour: EyeContour, grid: LidGrid, colours: np.ndarray) -> np.
     c, r = contour.lids, contour.radius_px
     width = 2 * int(0.9 * r / grid.step_px) + 1
     smooth = np.stack([median_filter(colours[..., k], (1, width)) for k in range(3)], -1)
-    near = (1.0 - lids.smoothstep(0.12 * r, 0.3 * r, grid.t_px))[:, None]
+    near = (1.0 - lids.smoothstep(*EDGE_CLEAN_IRIS_RADII, grid.t_px / r))[:, None]
     inside = lids.smoothstep(0.0, 0.2 * r, grid.x_px) * lids.smoothstep(0.0, 0.2 * r, c.width_px - grid.x_px)
     share = (near * inside[None])[..., None]
     return colours * (1.0 - share) + smooth * share
@@ -244,15 +253,22 @@ def _edges(points: np.ndarray, limit_m: float) -> tuple[np.ndarray, np.ndarray]:
     return edges[0], edges[1]
 
 
-def _lower_set_back(contour, grid) -> np.ndarray:
-    """Return how far behind the lids' surface the lower lid's edge lies, (rows, columns) metres.
+def _lower_set_back(contour, x_px: np.ndarray, t_px: np.ndarray | float) -> np.ndarray:
+    """Return how far behind the lids' surface the lower lid's edge lies, metres, at places x_px along the lid and t_px below its margin.
 
     Where the upper lid overlaps it, most at the outer corner, it would show through otherwise.
     """
-    r, beyond = contour.radius_px, grid.x_px - contour.lids.width_px
-    near = 1.0 - lids.smoothstep(0.2 * r, 0.8 * r, grid.t_px)
+    r, beyond = contour.radius_px, x_px - contour.lids.width_px
+    near = 1.0 - lids.smoothstep(0.2 * r, 0.8 * r, t_px)
     corner = lids.smoothstep(-0.7 * r, -0.1 * r, beyond) * (1.0 - lids.smoothstep(0.5 * r, 1.2 * r, beyond))
-    return near[:, None] * (BEHIND_M + (BEHIND_AT_CORNER_M - BEHIND_M) * corner)
+    return near * (BEHIND_M + (BEHIND_AT_CORNER_M - BEHIND_M) * corner)
+
+
+def lower_lid_depth(scan, contour, rig, pixels: np.ndarray) -> np.ndarray:
+    """Return the planar depth (N,) of the lower lid's skin at pixels (N, 2)."""
+    local = contour.lids.to_local(pixels)
+    behind = _lower_set_back(contour, local[:, 0], contour.lids.lower_at(local[:, 0]) - local[:, 1])
+    return lid_depth(scan, contour, rig, pixels) + behind
 
 
 def _skin_layer(scan, contour, rig, grid, colours, group, set_back_m: np.ndarray | None = None,
@@ -294,19 +310,34 @@ def _lash_depth(scan, contour, rig, pixels: np.ndarray) -> np.ndarray:
     return np.minimum(depth, lid_depth(scan, contour, rig, pixels) - lids.LASH_LIFT_M)
 
 
-def _stroke_layer(scan, contour, rig, strokes: Strokes, colour, group) -> Layer | None:
+def _lower_lash_depth(scan, contour, rig, pixels: np.ndarray, root_px: float) -> np.ndarray:
+    """Return the planar depth (N,) of lower lashes seen at pixels (N, 2): they leave the skin at their roots and point forward and down."""
+    slope, root_m = 1.0 / np.tan(np.radians(LOWER_LASH_DEG)), root_px * _metres_per_pixel(scan, rig)
+    local = contour.lids.to_local(pixels)
+    behind = _lower_set_back(contour, local[:, 0], contour.lids.lower_at(local[:, 0]) - local[:, 1])
+
+    def height(x, y):
+        root = lids.margins(rig, x, 0.0, 0.0, 0.0).lower_rest - root_m
+        return lids.lid_height(rig, x, np.maximum(y, root)) + slope * np.maximum(root - y, 0.0)
+
+    depth = scan.to_camera(from_eye(rig, on_surface(scan, rig, pixels, height)))[:, 2]
+    return np.minimum(depth, lid_depth(scan, contour, rig, pixels)) + behind - ROOTED_M
+
+
+def _stroke_layer(scan, frame: LidContour, strokes: Strokes, metres_per_pixel: float, colour, group, depth_at) -> Layer | None:
+    """Strokes, given in pixels of ``frame``, at the depth that ``depth_at`` gives for pixels (N, 2) of the photo."""
     shown = strokes.alpha > FILM_MIN_ALPHA
     if not shown.any():
         return None
 
     def place(local: np.ndarray) -> np.ndarray:
-        pixels = contour.lids.to_image(local)
-        return scan.to_portrait(scan.rays(pixels) * _lash_depth(scan, contour, rig, pixels)[:, None])
+        pixels = frame.to_image(local)
+        return scan.to_portrait(scan.rays(pixels) * depth_at(pixels)[:, None])
 
     middle, along = strokes.middle_px[shown], strokes.along_px[shown]
     ahead = place(middle + along) - place(middle - along)
     points = place(middle)
     away = scan.portrait_rotation @ np.array([0.0, 0.0, 1.0])
     across = np.cross(ahead, away)
-    across *= (strokes.width_px[shown] * _metres_per_pixel(scan, rig) / FILL / np.linalg.norm(across, axis=1))[:, None]
+    across *= (strokes.width_px[shown] * metres_per_pixel / FILL / np.linalg.norm(across, axis=1))[:, None]
     return surfels(points, ahead, across, np.broadcast_to(colour, (len(points), 3)), strokes.opacity()[shown], group)

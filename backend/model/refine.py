@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+from scipy import sparse
+from scipy.spatial import cKDTree
 
 from ...gazesplat_addon.rig import parts
 from ...gazesplat_addon.rig.lids import smoothstep
 from ...gazesplat_addon.rig.pose import Pose, PosedSplats, pose_splats
-from ...gazesplat_addon.rig.sidecar import PortraitRig
+from ...gazesplat_addon.rig.sidecar import EyeRig, PortraitRig
 from ...gazesplat_addon.splat.arrays import Splats
 from ..render import Camera, RenderSettings, render
 from ..render.numba_training import backward, forward
@@ -26,9 +28,26 @@ DAMPING = 0.15              # of the median weight: splats that hardly show lear
 # A globe's splats beside a lid or a reflection make up for errors of what lies over them: they may hardly change, or there are glaring
 # lines and black holes when the eye turns. Beside is within this many iris radii.
 MOST_BESIDE, MOST_UNDER_LIGHT = 0.05, 0.03
+# Nor may a lower lid under its lashes, or it would learn the picture of them that it was cleaned of.
+MOST_UNDER_LASHES = 0.03
 BESIDE_IRIS_RADII = 0.08
 # Skin under lashes was restored, not seen: it may hardly change, or it would glow when the lid comes down.
-_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.008, parts.UPPER_LASH: 0.12, parts.UPPER_SHADE: 0.25}
+_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.008, parts.UPPER_LASH: 0.12, parts.LOWER_LASH: 0.12,
+                   parts.UPPER_SHADE: 0.25}
+# A sclera's veins were read already: what single splats would learn besides is lashes over it, and noise. All within this distance of
+# each other (iris radii) learn alike, and each but a little of its own.
+ALIKE_IRIS_RADII, MOST_ALONE = 0.3, 0.03
+# Round the iris they make the limbus, which is no noise: most alone, and within which of its radii.
+MOST_AT_LIMBUS, LIMBUS_IRIS_RADII = 0.2, (1.2, 1.4)
+# A globe's hue was read as well; that of single pixels is noise, which a dark iris that turns would show as blue specks.
+MOST_HUE_OF_GLOBE = 0.03
+# What the photo hardly shows of a splat, as a share of its footprint: a part that comes out from behind another learns nothing there.
+HIDDEN_SHARE = (0.02, 0.12)
+LOW_PASS_PX2 = 0.3
+# What covers which parts, how much those may change, and between which shares of cover that sets in.
+_HELD = (("lids", parts.GLOBE_PARTS, MOST_BESIDE, (0.05, 0.35)), ("light", parts.GLOBE_PARTS, MOST_UNDER_LIGHT, (0.02, 0.1)),
+         ("lashes", (parts.LOWER_LID,), MOST_UNDER_LASHES, (0.02, 0.15)))
+_HUELESS = (parts.UPPER_LASH, parts.LOWER_LASH, parts.UPPER_SHADE)
 
 
 def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: PortraitRig, report: Callable[[float, str], None]) -> Splats:
@@ -51,8 +70,10 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
         limit[(groups != parts.HEAD) & (groups % 10 == part)] = most
     # Lashes, and the films over them, show what lies under them; they may learn its brightness, but an iris' blue would shut
     # with the lid as a line, and hues that even out in the photo's pixels would show as coloured strands in a close-up.
-    lashes = ((groups != parts.HEAD) & np.isin(groups % 10, (parts.UPPER_LASH, parts.UPPER_SHADE)))[:, None]
-    limit = np.minimum(limit, _globe_limit(posed, camera, rig))
+    lashes = ((groups != parts.HEAD) & np.isin(groups % 10, _HUELESS))[:, None]
+    limit = np.minimum(limit, _covered_limit(posed, camera, rig))
+    globe = ((groups != parts.HEAD) & np.isin(groups % 10, parts.GLOBE_PARTS))[:, None]
+    alike = [_alike(posed, groups, side, eye) for side, eye in rig.eyes.items()]
     gain = None
     for step in range(ITERATIONS):
         report(step / ITERATIONS, "Matching colours to the photo")
@@ -60,27 +81,55 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
         if gain is None:
             weight = backward(tape, np.broadcast_to(inside, (*inside.shape[:2], 3))).colours[:, :1]
             shown = weight[weight > 0]
+            seen = smoothstep(*HIDDEN_SHARE, weight / np.maximum(_footprint(posed, camera), 1e-6))
+            limit = np.where(groups[:, None] == parts.HEAD, limit, limit * seen)
             gain = RELAXATION / (weight + DAMPING * (np.median(shown) if len(shown) else 1.0))
         residual = (target * frame.alpha[..., None] - frame.rgb) * inside
         change = posed.colours + gain * backward(tape, residual).colours - first
         change = np.where(lashes, change.mean(1, keepdims=True), change)
+        even = change.mean(1, keepdims=True)
+        change = np.where(globe, even + np.clip(change - even, -MOST_HUE_OF_GLOBE, MOST_HUE_OF_GLOBE), change)
+        for rows, near, alone in alike:
+            own = change[rows]
+            even = (near @ (own * weight[rows])) / np.maximum(near @ weight[rows], 1e-6)
+            change[rows] = even + np.clip(own - even, -alone, alone)
         posed = replace(posed, colours=np.clip(first + np.clip(change, -limit, limit), 0.0, 1.0).astype(np.float32))
     return replace(splats, colours=posed.colours)
 
 
-def _globe_limit(posed: PosedSplats, camera: Camera, rig: PortraitRig) -> np.ndarray:
-    """Return how much splats (N, 1) may change: those of a globe that lie beside or under something else hardly, all others freely."""
+def _alike(posed: PosedSplats, groups: np.ndarray, side: str, eye: EyeRig) -> tuple[np.ndarray, sparse.csr_matrix, np.ndarray]:
+    """Return the rows (K,) of a sclera's splats, which lie near which (K, K), and how much each may differ from those near it (K, 1)."""
+    rows = np.flatnonzero(groups == parts.code(side, parts.SCLERA))
+    tree, radius = cKDTree(posed.means[rows]), ALIKE_IRIS_RADII * eye.iris_radius_m
+    near = tree.sparse_distance_matrix(tree, radius, output_type="coo_matrix")
+    weights = np.exp(-0.5 * (2.0 * near.data / radius) ** 2).astype(np.float32)
+    away = np.linalg.norm(posed.means[rows] - np.asarray(eye.iris_centre_m), axis=1) / eye.iris_radius_m
+    alone = MOST_AT_LIMBUS + (MOST_ALONE - MOST_AT_LIMBUS) * smoothstep(*LIMBUS_IRIS_RADII, away)
+    return rows, sparse.csr_matrix((weights, (near.row, near.col)), near.shape), alone[:, None]
+
+
+def _footprint(posed: PosedSplats, camera: Camera) -> np.ndarray:
+    """Return the weight (N, 1) that splats would have in the picture with nothing before them, pixels."""
+    turn, depth = camera.w2c[:3, :3], posed.means @ camera.w2c[2, :3] + camera.w2c[2, 3]
+    across = (turn[:2] @ posed.factors) * np.array([camera.fx, camera.fy])[:, None] / np.maximum(depth, 1e-6)[:, None, None]
+    spread = across @ across.transpose(0, 2, 1) + LOW_PASS_PX2 * np.eye(2)
+    return (posed.opacities * 2.0 * np.pi * np.sqrt(np.linalg.det(spread)))[:, None].astype(np.float32)
+
+
+def _covered_limit(posed: PosedSplats, camera: Camera, rig: PortraitRig) -> np.ndarray:
+    """Return how much splats (N, 1) may change: of a globe those beside or under something else hardly, so lower lids under lashes."""
     limit = np.full((len(posed.means), 1), np.inf, np.float32)
     for side, eye in rig.eyes.items():
-        lids = [parts.code(side, part) for part in parts.LID_PARTS]
-        mattes = render(posed, camera, RenderSettings(), mattes={"lids": lids, "light": [parts.code(side, parts.HIGHLIGHT)]}).mattes
+        covers = {"lids": [parts.code(side, part) for part in parts.LID_PARTS], "light": [parts.code(side, parts.HIGHLIGHT)],
+                  "lashes": [parts.code(side, parts.LOWER_LASH)]}
+        mattes = render(posed, camera, RenderSettings(), mattes=covers).mattes
         iris = camera.w2c[:3] @ np.append(eye.iris_centre_m, 1.0)
         sigma = BESIDE_IRIS_RADII * eye.iris_radius_m / iris[2] * camera.fx
-        own = parts.is_part(posed.groups, side, parts.GLOBE_PARTS)
-        at = posed.means[own] @ camera.w2c[:3, :3].T + camera.w2c[:3, 3]
-        x, y = at[:, 0] / at[:, 2] * camera.fx + camera.cx, at[:, 1] / at[:, 2] * camera.fy + camera.cy
-        x, y = ((v - 0.5).astype(np.float32)[None] for v in (x, y))
-        for matte, most, (low, high) in ((mattes["lids"], MOST_BESIDE, (0.05, 0.35)), (mattes["light"], MOST_UNDER_LIGHT, (0.02, 0.1))):
-            share = cv2.remap(cv2.GaussianBlur(matte, (0, 0), sigma), x, y, cv2.INTER_LINEAR)[0]
-            limit[own, 0] = np.minimum(limit[own, 0], MOST_CHANGE + (most - MOST_CHANGE) * smoothstep(low, high, share))
+        for cover, own, most, (low, high) in _HELD:
+            rows = parts.is_part(posed.groups, side, own)
+            at = posed.means[rows] @ camera.w2c[:3, :3].T + camera.w2c[:3, 3]
+            x, y = at[:, 0] / at[:, 2] * camera.fx + camera.cx, at[:, 1] / at[:, 2] * camera.fy + camera.cy
+            x, y = ((v - 0.5).astype(np.float32)[None] for v in (x, y))
+            share = cv2.remap(cv2.GaussianBlur(mattes[cover], (0, 0), sigma), x, y, cv2.INTER_LINEAR)[0]
+            limit[rows, 0] = np.minimum(limit[rows, 0], MOST_CHANGE + (most - MOST_CHANGE) * smoothstep(low, high, share))
     return limit

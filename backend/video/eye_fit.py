@@ -35,9 +35,10 @@ COLOUR_STEP, LOGIT_STEP = 0.004, 0.05
 GLANCE_RAD, GLANCE_STIFFNESS = 0.02, 0.1    # how far a view's gaze may wander from that of all
 # Reflections would stain irises, which is a better figure and a worse look: these stay. Lashes may only become different from
 # different sides, or they wash out to grey. Restored skin may hardly change, or it would glow when the lid comes down.
-MOST_CHANGE_OF = {parts.UPPER_LID: 0.03, parts.LOWER_LID: 0.15, parts.SCLERA: 0.10, parts.UPPER_LASH: 0.0}
-MOST_CHANGE_BY_SIDE = {parts.UPPER_LASH: 0.3}     # of harmonics, where it is not as above
-MOST_LOGIT_OF = {parts.UPPER_LASH: 1.5, parts.UPPER_SHADE: 1.5}
+MOST_CHANGE_OF = {parts.UPPER_LID: 0.03, parts.LOWER_LID: 0.15, parts.SCLERA: 0.10, parts.UPPER_LASH: 0.0,
+                  parts.LOWER_LASH: 0.0}
+MOST_CHANGE_BY_SIDE = {parts.UPPER_LASH: 0.3, parts.LOWER_LASH: 0.3}     # of harmonics, where it is not as above
+MOST_LOGIT_OF = {parts.UPPER_LASH: 1.5, parts.LOWER_LASH: 1.5, parts.UPPER_SHADE: 1.5}
 # Sclera this near to a margin (iris radii) must not learn the lid's colour: it comes out from under it when the eye turns.
 CLEAN_IRIS_RADII = (0.1, 0.4)
 MOST_GAIN = 1.5

@@ -19,7 +19,7 @@ def test_globes_learn_freely_in_the_open_and_hardly_beside_what_covers_them():
     focal = 40.0 * iris[2] / eye.iris_radius_m         # 40 pixels an iris
     camera = Camera(400, 300, focal, focal, 200.0 - focal * iris[0] / iris[2], 150.0 - focal * iris[1] / iris[2], w2c)
     posed = pose_splats(splats, groups, rig, Pose())
-    limit = refine._globe_limit(posed, camera, rig)[:, 0]
+    limit = refine._covered_limit(posed, camera, rig)[:, 0]
     assert np.isinf(limit[groups == parts.HEAD]).all()
     assert np.isinf(limit[groups == parts.code("left", parts.UPPER_LID)]).all()
     globe = np.flatnonzero(parts.is_part(groups, "left", parts.GLOBE_PARTS))
