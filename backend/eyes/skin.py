@@ -34,6 +34,7 @@ OPENING_IRIS_RADII = 1.7
 MARGIN_SKIP_IRIS_RADII = 0.1  # the pixel astride the margin is neither skin nor globe
 EDGE_CLEAN_IRIS_RADII = (0.12, 0.3)   # the lower lid's edge is smoothed up to the first, and not beyond the second
 FILM_MIN_ALPHA = 0.04
+FILM_OVERLAP = 1.3            # of its splats: dense films would show their rows as stripes in a close-up
 FILM_LEAST = 0.015            # brightness by which a film must change what it hides
 SHEARED_OVERLAP, SHEARED_IRIS_RADII = 1.5, 0.06
 DRAWN_OUT_OVERLAP = 1.25      # of rows: at the usual one, dark from behind them shows as fine stripes on a shut lid
@@ -291,9 +292,9 @@ def _film_layer(scan, contour, rig, grid, alpha, colours, group, *, before_lashe
     pixels = grid.pixels.reshape(-1, 2)
     depth = (_lash_depth if before_lashes else lid_depth)(scan, contour, rig, pixels) - lids.LASH_LIFT_M
     points = scan.to_portrait(scan.rays(pixels) * depth[:, None]).reshape(*grid.pixels.shape[:2], 3)
-    along, across = (edge[shown] for edge in _edges(points, 4.0 * grid.step_px * _metres_per_pixel(scan, rig)))
+    along, across = (FILM_OVERLAP * edge[shown] for edge in _edges(points, 4.0 * grid.step_px * _metres_per_pixel(scan, rig)))
     step = np.full(shown.sum(), grid.step_px)
-    opacity = np.clip(layered_opacity(alpha.ravel()[shown], step, step), 0.0045, 0.97)
+    opacity = np.clip(layered_opacity(alpha.ravel()[shown], step, step, FILM_OVERLAP), 0.0045, 0.97)
     return surfels(points.reshape(-1, 3)[shown], along, across, colours.reshape(-1, 3)[shown], opacity, group)
 
 

@@ -39,13 +39,16 @@ def surfels(centres: np.ndarray, edge_1: np.ndarray, edge_2: np.ndarray, colours
     return Layer(splats, np.broadcast_to(np.asarray(group, np.uint8), n).copy())
 
 
-def layered_opacity(alpha: np.ndarray, edge_1_px: np.ndarray, edge_2_px: np.ndarray) -> np.ndarray:
+def layered_opacity(alpha: np.ndarray, edge_1_px: np.ndarray, edge_2_px: np.ndarray, overlap: float = 1.0) -> np.ndarray:
     """Return per-splat opacities (N,) such that overlapping cells add up to ``alpha`` in the photo's camera.
+
+    ``overlap``: how many times larger than cells the splats were made.
 
     Cells overlap by their Gaussian tails and by the viewer's low-pass; a splat therefore gets
     1 - (1 - alpha)^k, k = cell area / effective Gaussian area.
     """
     area = edge_1_px * edge_2_px
-    spread = np.sqrt(((FILL * edge_1_px) ** 2 + LOW_PASS_PX2) * ((FILL * edge_2_px) ** 2 + LOW_PASS_PX2))
+    size = FILL * overlap
+    spread = np.sqrt(((size * edge_1_px) ** 2 + LOW_PASS_PX2) * ((size * edge_2_px) ** 2 + LOW_PASS_PX2))
     k = np.clip(area / (2.0 * np.pi * spread), 0.01, 1.0)
     return 1.0 - (1.0 - np.clip(alpha, 0.0, 0.98)) ** k
