@@ -109,7 +109,7 @@ def find_eyes(image: np.ndarray, landmarks_px: np.ndarray) -> dict[str, EyeConto
     for side, found in irises.items():
         irises[side] = fit_iris(grey, lids[side], found[:2], radius, radius_weight=60.0, clip=0.45, shifts=(0.0,))
     eyes = {side: EyeContour(lids[side], found[:2], radius, float(-found[3])) for side, found in irises.items()}
-    return {side: clear_of_iris(grey, eye) for side, eye in measure_limbus(grey, eyes).items()}
+    return {side: clear_of_shade(grey, clear_of_iris(grey, eye)) for side, eye in measure_limbus(grey, eyes).items()}
 
 
 def lids_from_landmarks(points_px: np.ndarray, side: str) -> LidContour:
@@ -247,6 +247,37 @@ def clear_of_iris(grey: np.ndarray, eye: EyeContour) -> EyeContour:
     sin_t = np.sin(np.arccos(np.clip(1.0 - 2.0 * centre[0] / lids.width_px, -1.0, 1.0)))
     lowered = lids.lower - np.eye(TERMS)[0] * at[best] * r / max(float(sin_t), 0.5)
     return replace(eye, lids=replace(lids, lower=lowered))
+
+
+# How far above the margin its dark line is looked for and how far the margin may rise, in iris radii.
+_LINE_ABOVE, _MOST_RAISED = 0.5, 0.3
+_LINE_LEVEL = 0.3              # of the way from the line to what lies inside: a lid's shade on the globe is brighter
+_LEAST_LINE_STEP = 0.12
+_RAISE_RIDGE = np.diag([0.01, 0.1])
+
+
+def clear_of_shade(grey: np.ndarray, eye: EyeContour) -> EyeContour:
+    """Return the eye with its upper margin raised to where the line of lash roots begins, if the photo shows globe in shade below that.
+
+    Lit from one side, a lid casts a soft shadow on the globe, whose edge the fit takes for the lid's as readily. What lies between
+    would be white on the lid, which stays there when eyes turn or shut.
+    """
+    r, lids = eye.radius_px, eye.lids
+    share = np.linspace(0.06, 0.94, 45)
+    up = np.arange(-0.3, _LINE_ABOVE + 0.01, 0.02)
+    x = share * lids.width_px
+    local = np.stack(np.broadcast_arrays(x, lids.upper_at(x) + up[:, None] * r), -1)
+    light = sample(grey, lids.to_image(local).reshape(-1, 2)).reshape(len(up), -1)
+    light = cv2.GaussianBlur(light.astype(np.float32), (3, 1), 1.0, borderType=cv2.BORDER_REPLICATE)
+    inside, above = light[up < -0.12].mean(0), light[up >= -0.1]
+    line = above.min(0)
+    reached = np.argmax(above <= line + _LINE_LEVEL * (inside - line), axis=0)
+    rise = np.clip(up[up >= -0.1][reached], 0.0, _MOST_RAISED)
+    told = (inside - line > _LEAST_LINE_STEP).astype(float)
+    t = np.arccos(1.0 - 2.0 * share)
+    basis = np.stack([np.sin(t), np.sin(2.0 * t)], 1)
+    found = np.linalg.solve(basis.T @ (told[:, None] * basis) + len(x) * _RAISE_RIDGE, basis.T @ (told * rise))
+    return replace(eye, lids=replace(lids, upper=lids.upper + r * np.pad(found, (0, TERMS - 2))))
 
 
 def _slope(values: np.ndarray) -> np.ndarray:

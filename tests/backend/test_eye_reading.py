@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gazesplat.backend.eyes.contour import WHITE_BEGINS, EyeContour, LidContour, clear_of_iris, measure_limbus
+from gazesplat.backend.eyes.contour import WHITE_BEGINS, EyeContour, LidContour, clear_of_iris, clear_of_shade, measure_limbus
 from gazesplat.backend.eyes.gaze import DEGREES_UP_PER_SCORE, IRIS_ABOVE_CORNERS, SCORE_AHEAD, estimate_rest_gaze, round_irises
 from gazesplat.backend.eyes.geometry import iris_points
 from gazesplat.backend.model.scan import EyeRuler
@@ -63,6 +63,24 @@ def test_a_lower_margin_taken_too_high_in_shade_is_lowered(rim, too_high, lowere
     eye = EyeContour(lids, centre, r, 0.2)
     moved = (lids.lower[0] - clear_of_iris(grey, eye).lids.lower[0]) / r
     assert moved == pytest.approx(lowered, abs=0.05)
+
+
+@pytest.mark.parametrize(("shade_px", "skin", "raised_px"), [(4.0, 0.5, 4.0), (0.0, 0.5, 0.0), (0.0, 0.75, 0.0)])
+def test_an_upper_margin_taken_for_the_edge_of_its_own_shade_is_raised(shade_px, skin, raised_px):
+    """Globe in shade lies below the lash line. Where the margin is right already, or skin follows without a line, it stays."""
+    r, centre = 24.0, np.array([100.0, 100.0])
+    lids = LidContour(np.array([50.0, 110.0]), np.array([1.0, 0.0]), np.array([0.0, -1.0]), 100.0,
+                      np.array([24.0, 0.0, 0.0, 0.0, 0.0]), np.array([-12.0, 0.0, 0.0, 0.0, 0.0]))
+    y, x = np.mgrid[:200, :200] + 0.5
+    local = lids.to_local(np.stack([x, y], -1))
+    above = local[..., 1] - lids.upper_at(local[..., 0])
+    globe = np.where(np.hypot(x - centre[0], y - centre[1]) < r, 0.3, 0.8)
+    line = 0.1 if skin < 0.75 else skin
+    beyond = np.where(above < shade_px, 0.6 * globe, np.where(above < shade_px + 6.0, line, skin))
+    grey = cv2.GaussianBlur(np.where(above < 0.0, globe, beyond).astype(np.float32), (0, 0), 0.8)
+    middle = np.array([0.3, 0.5, 0.7]) * lids.width_px
+    moved = clear_of_shade(grey, EyeContour(lids, centre, r, 0.2)).lids.upper_at(middle) - lids.upper_at(middle)
+    assert moved == pytest.approx(raised_px, abs=1.0)
 
 
 def test_an_iris_without_an_edge_stays_where_it_was():
