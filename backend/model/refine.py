@@ -31,6 +31,7 @@ MOST_BESIDE, MOST_UNDER_LIGHT = 0.05, 0.03
 # Nor may a lower lid under its lashes, or it would learn the picture of them that it was cleaned of.
 MOST_UNDER_LASHES = 0.03
 BESIDE_IRIS_RADII = 0.08
+FACING, LEAST_FACING = (0.4, 0.7), 0.1     # cosine
 # Skin under lashes was restored, not seen: it may hardly change, or it would glow when the lid comes down.
 _MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.008, parts.UPPER_LASH: 0.12, parts.LOWER_LASH: 0.12,
                    parts.UPPER_SHADE: 0.25}
@@ -68,6 +69,8 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
     limit = np.full((len(splats), 1), MOST_CHANGE, np.float32)
     for part, most in _MOST_CHANGE_OF.items():
         limit[(groups != parts.HEAD) & (groups % 10 == part)] = most
+    films = (groups != parts.HEAD) & (groups % 10 == parts.UPPER_SHADE)
+    limit[films] *= _facing(posed, films, camera)
     # Lashes, and the films over them, show what lies under them; they may learn its brightness, but an iris' blue would shut
     # with the lid as a line, and hues that even out in the photo's pixels would show as coloured strands in a close-up.
     lashes = ((groups != parts.HEAD) & np.isin(groups % 10, _HUELESS))[:, None]
@@ -114,6 +117,16 @@ def _footprint(posed: PosedSplats, camera: Camera) -> np.ndarray:
     across = (turn[:2] @ posed.factors) * np.array([camera.fx, camera.fy])[:, None] / np.maximum(depth, 1e-6)[:, None, None]
     spread = across @ across.transpose(0, 2, 1) + LOW_PASS_PX2 * np.eye(2)
     return (posed.opacities * 2.0 * np.pi * np.sqrt(np.linalg.det(spread)))[:, None].astype(np.float32)
+
+
+def _facing(posed: PosedSplats, rows: np.ndarray, camera: Camera) -> np.ndarray:
+    """Return which share of their change flat splats (n, 1) may make: all that face the camera, few that turn their edge to it.
+
+    From the side one looks along a film at the rim of the lids' sphere, through many of its splats at once: a dark arc would show.
+    """
+    normal, ray = posed.factors[rows][:, :, 2], posed.means[rows] - camera.position
+    cosine = np.abs((normal * ray).sum(1)) / np.maximum(np.linalg.norm(normal, axis=1) * np.linalg.norm(ray, axis=1), 1e-12)
+    return np.maximum(smoothstep(*FACING, cosine), LEAST_FACING)[:, None].astype(np.float32)
 
 
 def _covered_limit(posed: PosedSplats, camera: Camera, rig: PortraitRig) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from gazesplat.backend.model import refine
 from gazesplat.backend.render import Camera
 from gazesplat.gazesplat_addon.rig import parts
-from gazesplat.gazesplat_addon.rig.pose import Pose, pose_splats
+from gazesplat.gazesplat_addon.rig.pose import Pose, PosedSplats, pose_splats
 from tests.synthetic import synthetic_portrait
 
 
@@ -33,3 +33,14 @@ def test_globes_learn_freely_in_the_open_and_hardly_beside_what_covers_them():
     assert (limit[globe][inside & (nearest > 15.0)] > 0.9 * refine.MOST_CHANGE).all()
     assert (inside & (nearest > 15.0)).any()
     assert np.median(limit[globe][inside & (nearest < 1.0)]) < 0.4 * refine.MOST_CHANGE
+
+
+def test_a_film_that_turns_its_edge_to_the_camera_learns_little():
+    """Seen from the side, what it learned would add up along it to a dark arc."""
+    camera = Camera(64, 64, 64.0, 64.0, 32.0, 32.0, np.eye(4))
+    flat = np.diag([1e-4, 1e-4, 1e-6])
+    a = np.radians(75.0)
+    turn = np.array([[np.cos(a), 0.0, np.sin(a)], [0.0, 1.0, 0.0], [-np.sin(a), 0.0, np.cos(a)]])
+    posed = PosedSplats(np.array([[0.0, 0.0, 0.5]] * 2), np.stack([flat, turn @ flat]), np.ones(2), np.full((2, 3), 0.5), np.zeros(2, np.uint8))
+    share = refine._facing(posed, np.ones(2, bool), camera)[:, 0]
+    assert share[0] > 0.95 and share[1] < 0.2
