@@ -30,7 +30,7 @@ COARSEST_IRIS_RADII = 0.5
 CALM_IRIS_RADII, CALM_SHARE = 0.4, 0.6
 OVEREXPOSED = 0.97                # shows no grain
 MOTTLED_FROM_IRIS_RADII, MOTTLING_GROWS = 0.12, 1.25    # octave by octave; what grows faster are wrinkles, bags and light
-EVENING_ROUNDS, MOST_SHARPENED = 5, 1.6
+EVENING_ROUNDS, MOST_SHARPENED = 5, 2.2
 GRAIN_LEAN = 1.4                 # fine creases of lids run along the margin
 
 

@@ -41,6 +41,7 @@ def test_a_film_that_turns_its_edge_to_the_camera_learns_little():
     flat = np.diag([1e-4, 1e-4, 1e-6])
     a = np.radians(75.0)
     turn = np.array([[np.cos(a), 0.0, np.sin(a)], [0.0, 1.0, 0.0], [-np.sin(a), 0.0, np.cos(a)]])
-    posed = PosedSplats(np.array([[0.0, 0.0, 0.5]] * 2), np.stack([flat, turn @ flat]), np.ones(2), np.full((2, 3), 0.5), np.zeros(2, np.uint8))
+    factors, grey = np.stack([flat, turn @ flat]), np.full((2, 3), 0.5)
+    posed = PosedSplats(np.array([[0.0, 0.0, 0.5]] * 2), factors, np.ones(2), grey, np.zeros(2, np.uint8))
     share = refine._facing(posed, np.ones(2, bool), camera)[:, 0]
     assert share[0] > 0.95 and share[1] < 0.2
