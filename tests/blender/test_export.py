@@ -198,7 +198,7 @@ def stepped(room, steps):
     """Return an operator-like object with the stepped verb's own methods, and its context."""
     verb = room("operators.base").SteppedVerb
     told = []
-    fields = {name: getattr(verb, name) for name in ("execute", "modal", "_begin", "_advance", "_end", "_reported")}
+    fields = {name: getattr(verb, name) for name in ("execute", "modal", "_begin", "_advance", "_end", "_reported", "tell")}
     one = type("Fake", (), {**fields, "bl_idname": "fake", "bl_label": "Fake", "in_window": True, "steps": lambda self, context: steps,
                             "told": lambda self, step: f"{step.done} done", "report": lambda self, kind, text: told.append(text)})()
     workspace = SimpleNamespace(status_text_set=lambda text: None)
