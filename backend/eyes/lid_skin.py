@@ -66,8 +66,11 @@ def part_lid(colours: np.ndarray, around: np.ndarray, x_px: np.ndarray, t_px: np
     # What the lid draws out lies above the opening.
     moves = (1.0 - smoothstep(0.6 * reach_px, reach_px, t_px))[:, None] * smoothstep(-0.9 * r, 0.1 * r, x_px)
     moves *= smoothstep(-1.3 * r, -0.3 * r, width_px - x_px)
-    # Beside the outer corner skin stays as it is where it meets the lower lid's, or a line would part them.
-    moves = moves * (1.0 - smoothstep(0.0, 0.3 * r, x_px - width_px) * (1.0 - smoothstep(0.05 * r, 0.35 * r, t_px))[:, None])
+    # Beside the outer corner skin stays as it is where it meets the lower lid's, or a line would part them; but lashes and their
+    # shade only at the very edge.
+    stays = smoothstep(0.0, 0.3 * r, x_px - width_px) * (1.0 - smoothstep(0.05 * r, 0.35 * r, t_px))[:, None]
+    plain = smoothstep(0.75, 0.95, _blur(colours.mean(-1) / np.maximum(around.mean(-1), 0.02), 0.1 * r / step))
+    moves = moves * (1.0 - stays * np.maximum(plain, 1.0 - smoothstep(0.04 * r, 0.14 * r, t_px)[:, None]))
     lash_colour = _lash_colour(colours, x_px, t_px, width_px, r)
 
     light = colours.mean(-1)
