@@ -23,6 +23,7 @@ from .surfels import OPAQUE, Layer, layered_opacity, surfels
 SCLERA_END_DEG = 105.0        # the globe is complete enough for every allowed rotation
 MOST_RINGS = 48               # of the iris: 9,000 splats, a tenth of a millimetre each
 FINE_END_DEG = 62.0           # what 35 deg of gaze can bring into the opening
+COARSE_M = 0.0006             # cells beyond it; larger ones, which lids hide, reach before these where they turn away, and show
 LIMBUS_END = 2.1              # the profile joins the scleral sphere at this many limbus angles
 TEARS_IRIS_RADII = 0.3        # above the lower margin
 HALO_IRIS_RADII = 0.08        # of a reflection, round it
@@ -256,11 +257,12 @@ def _iris_layer(rig: EyeRig, texture: IrisTexture, side: str) -> Layer:
 def _sclera_layer(scan, contour, rig, texture, opening, base, residual, side) -> Layer:
     r_px = contour.radius_px
     limbus = np.arctan2(rig.iris_radius_m, rig.lever_yaw_m)
-    cell = max(0.055 * rig.iris_radius_m, 0.6 * rig.iris_radius_m / r_px)
+    cell = max(0.055 * rig.iris_radius_m, 0.22 * rig.iris_radius_m / r_px)
     fine = np.arange(limbus, np.radians(FINE_END_DEG), cell / rig.globe_radius_m)
-    coarse = np.arange(fine[-1] + 2.0 * cell / rig.globe_radius_m, np.radians(SCLERA_END_DEG), 2.5 * cell / rig.globe_radius_m)
+    wide = min(2.5 * cell, max(cell, COARSE_M))
+    coarse = np.arange(fine[-1] + 0.5 * (cell + wide) / rig.globe_radius_m, np.radians(SCLERA_END_DEG), wide / rig.globe_radius_m)
     theta = np.concatenate([fine, coarse])
-    d_theta = np.concatenate([np.full(len(fine), cell), np.full(len(coarse), 2.5 * cell)]) / rig.globe_radius_m
+    d_theta = np.concatenate([np.full(len(fine), cell), np.full(len(coarse), wide)]) / rig.globe_radius_m
     count = np.maximum(8, 2.0 * np.pi * np.sin(theta) / d_theta).astype(int)
     t, dt = np.repeat(theta, count), np.repeat(d_theta, count)
     start = np.repeat(np.cumsum(count) - count, count)

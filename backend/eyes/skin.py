@@ -25,8 +25,8 @@ from .skin_around import SkinAround, grain, skin_around
 from .surfels import FILL, OPAQUE, Layer, layered_opacity, surfels
 
 STEP_IRIS_RADII = 0.045       # grid step; 0.04-0.12 score alike when the lid moves, rest sharpness falls with it
-STEP_MIN_PX = 0.45
-SKIN_BUDGET = 15_500           # splats of one eye's skin: both eyes whole stay below 67,000, a third of a portrait
+STEP_MIN_PX = 0.3            # coarser splats of a small photo would let a globe through that lies close behind them
+SKIN_BUDGET = 14_800           # splats of one eye's skin: both eyes whole stay below 67,000, a third of a portrait
 SIDE_IRIS_RADII = 1.4         # grid beyond the corners
 UPPER_SPARE = 1.25            # grid beyond the reach of motion
 LOWER_IRIS_RADII = 2.2
