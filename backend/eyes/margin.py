@@ -140,7 +140,7 @@ def _tears(scan: FaceScan, contour: EyeContour, rig: EyeRig, side: str) -> Layer
     dull = grey_opening(light, (2 * int(0.5 * LINE_IRIS_RADII * r / step) + 1, 1), mode="nearest")
     excess = np.maximum(light - dull - 0.5 * LEAST_EXCESS, 0.0)
     # A sliver of sclera between iris and lid is a bright line too, but no brighter than the rest of it.
-    sclera = lids.smoothstep(-0.12 * r, -0.06 * r, t)[:, None]
+    sclera = lids.smoothstep(-0.2 * r, -0.12 * r, t)[:, None]
     excess *= 1.0 - sclera * (1.0 - lids.smoothstep(0.0, LEAST_EXCESS, light - _window(scan.image, contour).white()))
     # On the lid's side they replace what its edge was cleaned of.
     near = 1.0 - np.where(t < 0.0, lids.smoothstep(*EDGE_CLEAN_IRIS_RADII, -t / r), lids.smoothstep(0.6, 1.0, t / reach))

@@ -92,11 +92,12 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
         change = np.where(lashes, change.mean(1, keepdims=True), change)
         even = change.mean(1, keepdims=True)
         change = np.where(globe, even + np.clip(change - even, -MOST_HUE_OF_GLOBE, MOST_HUE_OF_GLOBE), change)
+        change = np.clip(change, -limit, limit)
         for rows, near, alone in alike:
             own = change[rows]
             even = (near @ (own * weight[rows])) / np.maximum(near @ weight[rows], 1e-6)
             change[rows] = even + np.clip(own - even, -alone, alone)
-        posed = replace(posed, colours=np.clip(first + np.clip(change, -limit, limit), 0.0, 1.0).astype(np.float32))
+        posed = replace(posed, colours=np.clip(first + change, 0.0, 1.0).astype(np.float32))
     return replace(splats, colours=posed.colours)
 
 
