@@ -91,10 +91,10 @@ def _eye_data(eye: EyeContour) -> dict:
 
 
 def _eye(data: dict) -> EyeContour:
-    lids = LidContour(**{name: _number_orfinite_array(data["lids"][name], shape) for name, shape in _LID_SHAPES.items()})
-    return EyeContour(lids, **{name: _number_orfinite_array(data[name], shape) for name, shape in _EYE_SHAPES.items()})
+    lids = LidContour(**{name: _number_or_array(data["lids"][name], shape) for name, shape in _LID_SHAPES.items()})
+    return EyeContour(lids, **{name: _number_or_array(data[name], shape) for name, shape in _EYE_SHAPES.items()})
 
 
-def _number_orfinite_array(values: object, shape: tuple[int, ...]) -> float | np.ndarray:
+def _number_or_array(values: object, shape: tuple[int, ...]) -> float | np.ndarray:
     array = finite_array(values, shape)
     return array if shape else float(array)

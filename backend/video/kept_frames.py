@@ -3,6 +3,7 @@
 
 It keeps the other frames' parts round the eyes, to which built eyes are fitted, and the trained head's splats that the eyes replaced,
 so that the head can be had as it was trained. Frames themselves are not kept: clips are large, and show more than a face.
+A head from elsewhere keeps what its eyes replaced in the same way, and has no other frames.
 """
 from __future__ import annotations
 
