@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import bpy
+import gpu
 
 _V5_0 = bpy.app.version >= (5, 0, 0)
 _V5_2 = bpy.app.version >= (5, 2, 0)
@@ -146,6 +147,12 @@ def alpha_over_inputs(node: bpy.types.Node) -> tuple[bpy.types.NodeSocket, bpy.t
     """Return the (background, foreground) sockets of an Alpha Over node; both are called Image in 4.5."""
     background, foreground = (socket for socket in node.inputs if socket.type == "RGBA")
     return background, foreground
+
+
+def draw_pixels_unmixed(texture: gpu.types.GPUTexture) -> None:
+    """Let each pixel of a texture show as it is, where it is drawn at its own size (4.5 mixes in up to a hundredth of its neighbours)."""
+    if hasattr(texture, "filter_mode"):
+        texture.filter_mode(False)
 
 
 MATH_NODE = "ShaderNodeMath" if _V5_0 else "CompositorNodeMath"    # the compositor shares the shaders' from 5.0

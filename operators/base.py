@@ -64,6 +64,12 @@ class Verb:
         """Report sentences in the language of the interface: the one way to report."""
         self.report({kind}, " ".join(told(one) for one in sentences if one))
 
+    @classmethod
+    def refused(cls, why: str) -> bool:
+        """Say on the disabled button why it is; always False, which is what ``poll`` returns then."""
+        cls.poll_message_set(told(why))
+        return False
+
 
 class SteppedVerb(Verb):
     """Mix-in of verbs that take long: in a window they go step by step, show how far they are, and Escape stops them.
@@ -145,8 +151,7 @@ class PortraitVerb(Verb):
         """Say what is missing when no portrait is chosen."""
         if chosen_portrait(context) is not None:
             return True
-        cls.poll_message_set("Select a portrait, or any part of one")
-        return False
+        return cls.refused("Select a portrait, or any part of one")
 
 
 class ArrivalVerb(Verb):
@@ -157,8 +162,7 @@ class ArrivalVerb(Verb):
         """Say what to do first where another object is being edited."""
         if context.mode == "OBJECT":
             return True
-        cls.poll_message_set("Leave edit mode first")
-        return False
+        return cls.refused("Leave edit mode first")
 
 
 def select(context: bpy.types.Context, portrait: api.Portrait) -> None:

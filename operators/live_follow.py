@@ -33,8 +33,7 @@ class GAZESPLAT_OT_live_follow(PortraitVerb, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if context.area is None or context.area.type != "VIEW_3D" or context.region_data is None:
-            cls.poll_message_set("Do this in a 3D view")
-            return False
+            return cls.refused("Do this in a 3D view")
         return super().poll(context)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:

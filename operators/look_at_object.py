@@ -22,8 +22,7 @@ class GAZESPLAT_OT_look_at_object(Verb, bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if api.watcher_and_target(context.active_object, context.selected_objects, scene=context.scene)[0] is not None:
             return True
-        cls.poll_message_set("Select a portrait, or any part of one")
-        return False
+        return cls.refused("Select a portrait, or any part of one")
 
     def run(self, context: bpy.types.Context) -> str:
         portrait, target = api.watcher_and_target(context.active_object, context.selected_objects, scene=context.scene)

@@ -36,8 +36,7 @@ class GAZESPLAT_OT_reconstruct(Verb, bpy.types.Operator):
         """Say what is missing, and where to get it, when nothing can be reconstructed."""
         if api.backend_missing() is None:
             return True
-        cls.poll_message_set("The backend is not set up: sidebar, tab GazeSplat, panel Backend")
-        return False
+        return cls.refused("The backend is not set up: sidebar, tab GazeSplat, panel Backend")
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if self.filepath:

@@ -7,6 +7,7 @@ import textwrap
 import bpy
 
 from ..gazesplat_addon import api
+from ..gazesplat_addon.words import shown
 from .base import Verb
 
 _DIALOG_PX, _LETTERS = 460, 68
@@ -33,7 +34,7 @@ class GAZESPLAT_OT_setup_backend(Verb, bpy.types.Operator):
         self.layout.prop(self, "video")
         column = self.layout.column(align=True)
         for sentence in api.setup_promise(video=self.video):
-            for line in textwrap.wrap(sentence, _LETTERS):
+            for line in textwrap.wrap(shown(sentence), _LETTERS):
                 column.label(text=line)
 
     def run(self, context: bpy.types.Context) -> str:

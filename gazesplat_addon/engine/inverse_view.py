@@ -15,7 +15,8 @@ from ..scene.view_tables import inverse_cube
 from .worker_client import HeldSplats
 
 _made: dict[str, HeldSplats] = {}
-_soon: set[str] = set()
+# By view: what is to be called once its table is made.
+_soon: dict[str, list[Callable[[], None]]] = {}
 
 
 def is_made(view_transform: str) -> bool:
@@ -39,13 +40,14 @@ def beside(film: dict) -> dict[str, HeldSplats]:
 
 def make_soon(view_transform: str, then: Callable[[], None]) -> None:
     """Make a view's table when the main thread is next idle, and call ``then``: for who is drawing and must not touch data."""
-    if view_transform in _soon:
+    asked = _soon.setdefault(view_transform, [])
+    asked.append(then)
+    if len(asked) > 1:
         return
-    _soon.add(view_transform)
 
     def make() -> None:
-        _soon.discard(view_transform)
         inverse_of(view_transform)
-        then()
+        for one in _soon.pop(view_transform):
+            one()
 
     bpy.app.timers.register(make)

@@ -16,7 +16,7 @@ import numpy as np
 from gpu_extras.presets import draw_texture_2d
 
 from ...backend.contract.errors import GazeSplatError
-from .. import backend_status
+from .. import backend_status, compat
 from ..scene import carriers
 from . import inverse_view
 from .exposures import Exposed, Moment
@@ -61,10 +61,14 @@ class LiveView:
         shown = self.refiner.shown
         if shown is None:
             return
-        if self._texture is None or self._texture[0] is not shown:
-            self._texture = shown, texture_of(shown.picture)
         # A picture of another view stands in until the right one comes; what it answered knows where it lay.
         left, low, width, height = shown.question[0]
+        if self._texture is None or self._texture[0] is not shown:
+            texture = texture_of(shown.picture)
+            if (texture.width, texture.height) == (width, height):
+                # A hundredth of a neighbour is much where that one is a highlight and the view is AgX.
+                compat.draw_pixels_unmixed(texture)
+            self._texture = shown, texture
         gpu.state.blend_set("ALPHA_PREMULT")
         draw_texture_2d(self._texture[1], (left, low), width, height)
         gpu.state.blend_set("NONE")

@@ -15,6 +15,7 @@ CATALOGUE = {
     "{0} looks at {1}": "{0} schaut {1} an",
     "The motion holds: {0}": "Die Bewegung stimmt: {0}",
     "the whole report is the text {0}": "der ganze Bericht ist der Text {0}",
+    "Select a portrait, or any part of one": "Erst ein Porträt auswählen",
     "{0} is in the scene": "{0} und {1} sind da",    # does not fit
     "No consent is noted. This is a real person's face: ask before you show or change it.": "Kein Einverständnis ist vermerkt.",
 }
@@ -66,7 +67,12 @@ def test_every_error_that_values_are_put_into_can_be_translated(room):
     assert len(found) > 150 and all(found)
 
 
+def test_a_disabled_button_says_why_in_the_language_of_the_interface(german, clean, room):
+    with pytest.raises(RuntimeError, match="Erst ein Porträt auswählen"):
+        bpy.ops.gazesplat.add_blinks()
+
+
 def test_nothing_reports_past_the_translation():
     reports = [path.name for path in (ROOT / "operators").glob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))
-               if isinstance(node, ast.Attribute) and ast.unparse(node) == "self.report"]
-    assert reports == ["base.py"], "report by Verb.tell"
+               if isinstance(node, ast.Attribute) and ast.unparse(node) in ("self.report", "cls.poll_message_set")]
+    assert reports == ["base.py", "base.py"], "report by Verb.tell, say why not by Verb.refused"

@@ -45,9 +45,7 @@ def steps() -> Iterator[float]:
         if mode == "exact" and engine != "gazesplat":
             scene.view_settings.view_transform = view.get("view_transform", "Standard")
         area.spaces.active.shading.type = shading
-        for _ in range(6):
-            area.tag_redraw()
-            yield 0.25
+        yield from session.settle(display)
         np.savez_compressed(OUT / f"{name}.npz", live=screen.pixels(region), f12=session.rendered(OUT / f"{name}.png", alpha=True))
     report["problem"] = display.problem
 

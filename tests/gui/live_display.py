@@ -43,9 +43,7 @@ def _read_layer() -> None:
 
 def _shown(name: str) -> Iterator[float]:
     """Wait until the sorted picture is drawn, then have it saved."""
-    for _ in range(4):
-        screen.area().tag_redraw()
-        yield SHORT_S
+    yield from session.settle(importlib.import_module(f"{session.EXTENSION}.gazesplat_addon.viewport.display").display)
     _wanted.append(name)
     while _wanted:
         screen.area().tag_redraw()

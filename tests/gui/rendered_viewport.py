@@ -26,6 +26,7 @@ def steps() -> Iterator[float]:
     """Everything; each yield gives Blender's event loop so many seconds."""
     gs = session.enable(ROOT)
     viewport = importlib.import_module(f"{session.EXTENSION}.gazesplat_addon.engine.viewport")
+    inverse_view = importlib.import_module(f"{session.EXTENSION}.gazesplat_addon.engine.inverse_view")
     lives = []
     begin = viewport.LiveView.__init__
     viewport.LiveView.__init__ = lambda self, *given: (begin(self, *given), lives.append(self))[0]
@@ -37,14 +38,21 @@ def steps() -> Iterator[float]:
     area.spaces.active.shading.type = "RENDERED"
 
     def settled():
-        return bool(lives) and not lives[-1].refiner._busy and lives[-1].refiner.shown is not None and lives[-1].refiner.shown.fine
+        """Draw, and say whether what was asked for is answered, with the inverse of the scene's view."""
+        screen.redraw()
+        made = lives and inverse_view.is_made(scene.view_settings.view_transform)
+        if not made or lives[-1].refiner._busy or lives[-1].refiner.shown is None:
+            return False
+        inverse, shown = inverse_view.inverse_of(scene.view_settings.view_transform), lives[-1].refiner.shown
+        up_to_date = lives[-1]._film["cube"] == (inverse.digest if inverse is not None else None)
+        return up_to_date and shown.fine and shown.question is lives[-1].refiner._asked
 
     for view in ("Standard", "AgX"):
         scene.view_settings.view_transform = view
-        area.tag_redraw()
         yield 1.0
         yield from screen.until(settled, LIMIT_S)
-        yield 1.5
+        yield 1.0
+        screen.redraw()
         there, here = screen.pixels(region).astype(int), session.rendered(OUT / f"{view}.png", alpha=False).astype(int)
         np.savez_compressed(OUT / f"{view}.npz", viewport=there, f12=here)
         inner = slice(EDGE_PX, -EDGE_PX)
@@ -59,7 +67,7 @@ def steps() -> Iterator[float]:
     portrait.gaze = (20.0, 0.0)
     yield from screen.until(lambda: live.refiner.drawn > before, LIMIT_S)
     yield from screen.until(settled, LIMIT_S)
-    yield 1.0
+    screen.redraw()
     report["changed_by_gaze"] = int((np.abs(screen.pixels(region) - looking).max(axis=2) > 10).sum())
     area.spaces.active.shading.type = "SOLID"
     yield from screen.until(lambda: live.refiner._closed, 10.0)

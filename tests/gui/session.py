@@ -17,6 +17,7 @@ import numpy as np
 import screen
 
 EXTENSION = "bl_ext.user_default.gazesplat"
+QUIET_DRAWS, DRAWN_S = 4, 0.2
 FULL_FRAME_ZOOM = 50.0 * (2.0 - 2.0 ** 0.5)    # at which the camera's frame fills the region
 
 
@@ -69,6 +70,16 @@ def portrait_before_camera(gs: ModuleType, folder: Path) -> Iterator[float]:
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = region.width, region.height, 100
     scene.render.pixel_aspect_x = scene.render.pixel_aspect_y = 1.0
     space.region_3d.view_camera_zoom, space.region_3d.view_camera_offset = FULL_FRAME_ZOOM, (0.0, 0.0)
+
+
+def settle(display: object) -> Iterator[float]:
+    """Draw until the live display has sorted for the view and has the tables of the scene's colours; on a busy machine that takes long."""
+    quiet = 0
+    while quiet < QUIET_DRAWS:
+        screen.redraw()
+        yield DRAWN_S
+        busy = display._wanted_viewing is not None or any(one.sorter.busy for one in display._painters.values())
+        quiet = 0 if busy else quiet + 1
 
 
 def rendered(path: Path, *, alpha: bool) -> np.ndarray:

@@ -27,6 +27,6 @@ def test_rendered_viewport_is_f12(tmp_path):
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert "traceback" not in report, report["traceback"]
     for view in ("Standard", "AgX"):
-        # A splat ends where it covers less than 1/255: there, rounding decides of single pixels.
-        assert report[view]["spread"] > 100 and report[view]["above_2"] < 1e-5 and report[view]["largest"] <= 4, report
+        # A splat ends where it covers less than 1/255: there, rounding may decide of single pixels.
+        assert report[view]["spread"] > 100 and report[view]["above_2"] < 1e-5 and report[view]["largest"] <= 3, report
     assert report["drawn_at_rest"] == 0 and report["changed_by_gaze"] > 20 and report["closed"], report
