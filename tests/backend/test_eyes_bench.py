@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gazesplat.backend.bench import eye_lids
 from gazesplat.backend.bench.eyes import HEAD_FROM_PORTRAIT, Portrait, _kind, pose_of
+from gazesplat.gazesplat_addon.rig.sidecar import save_sidecar
+from gazesplat.gazesplat_addon.splat.ply import write_ply
 from tests.synthetic import synthetic_portrait
 
 
@@ -25,3 +28,22 @@ def test_eyes_converge_on_gazes_off_the_grid():
     assert left.yaw_deg < 7.3 < right.yaw_deg
     axis = HEAD_FROM_PORTRAIT @ np.array(rig.eyes["left"].rest_axis)
     assert 0.5 * (left.pitch_deg + right.pitch_deg) + np.degrees(np.arcsin(axis[1])) == pytest.approx(-4.1, abs=0.5)
+
+
+def test_a_row_of_lids_shows_one_eye_from_open_to_shut(tmp_path):
+    splats, groups, rig = synthetic_portrait()
+    write_ply(tmp_path / "portrait.ply", splats)
+    save_sidecar(tmp_path, rig, groups)
+    row = eye_lids.portrait_row(tmp_path).astype(int)
+    tiles = np.split(row, len(eye_lids.BLINKS), axis=1)
+    changed = [np.abs(tile - tiles[0]).mean() for tile in tiles]
+    assert row.shape == (188, 1500, 3) and changed[0] == 0.0 and np.all(np.diff(changed) > 0.0)
+
+
+def test_truth_is_shown_in_the_order_in_which_lids_come_down():
+    def target(role: str, left: float, right: float) -> dict:
+        return {"role": role, "stem": f"{role}_{left}", "camera": {}, "gaze": [0.0, 0.0], "blink": {"L": left, "R": right}}
+
+    request = {"input": "input.png", "camera": {},
+               "targets": [target("blink", 1.0, 1.0), target("gaze", 0.0, 0.0), target("blink", 0.0, 0.9), target("blink", 0.25, 0.25)]}
+    assert [one["file"] for one in eye_lids._from_open_to_shut(request)] == ["input.png", "blink_0.25.png", "blink_1.0.png"]
