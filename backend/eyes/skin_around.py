@@ -88,9 +88,9 @@ def grain(bands: tuple[tuple[float, np.ndarray], ...], shape: tuple[int, int], s
     noise = _octaves(chance.standard_normal((*shape, 3)).astype(np.float32), bands, step_px)
     parts = [octave / max(float(octave.std()), 1e-6) @ factor.T.astype(np.float32)
              for octave, (_, factor) in zip(noise, bands, strict=True)]
-    wanted, share = np.array([part.std() for part in parts]), np.ones(len(parts))
+    wanted, share, total = np.array([part.std() for part in parts]), np.ones(len(parts)), np.zeros((*shape, 3), np.float32)
     for _ in range(EVENING_ROUNDS):       # octaves overlap, and splats blur: all must come out right together, as drawn
-        total = sum(part * one for part, one in zip(parts, share.astype(np.float32), strict=True))
+        total = sum((part * one for part, one in zip(parts, share.astype(np.float32), strict=True)), np.zeros_like(total))
         drawn = cv2.GaussianBlur(total, (0, 0), sigmaX=max(drawn_cells[0], 0.01), sigmaY=max(drawn_cells[1], 0.01))
         share *= wanted / np.maximum([octave.std() for octave in _octaves(drawn, bands, step_px)], 1e-6)
         share = np.minimum(share, MOST_SHARPENED)
@@ -121,7 +121,7 @@ def _plane(colours: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _bands(colours: np.ndarray, seen: np.ndarray, step_px: float, r: float) -> tuple[tuple[float, np.ndarray], ...]:
     """Return the strength of every octave where the skin is ``seen``, without hairs and glints."""
     bands, sigma, finer = [], 0.5 * step_px, colours
-    while sigma < COARSEST_IRIS_RADII * r:
+    while sigma < COARSEST_IRIS_RADII * r and seen.any():
         coarser = _blur(colours, 2.0 * sigma / step_px)
         octave = finer - coarser
         # Wrinkles, lashes and the edges of bags are no grain: calm places tell it.
@@ -132,7 +132,7 @@ def _bands(colours: np.ndarray, seen: np.ndarray, step_px: float, r: float) -> t
         spread = octave.T @ octave / max(len(octave), 1)
         value, axes = np.linalg.eigh(spread)
         strength = np.minimum(np.sqrt(np.maximum(value, 0.0)), MOST_GRAIN)
-        if sigma > MOTTLED_FROM_IRIS_RADII * r:
+        if bands and sigma > MOTTLED_FROM_IRIS_RADII * r:
             most = MOTTLING_GROWS * np.linalg.norm(bands[-1][1])
             strength *= min(1.0, most / max(float(np.linalg.norm(strength)), 1e-6))
         bands.append((sigma, axes * strength))

@@ -100,3 +100,9 @@ def test_who_has_a_crease_keeps_a_soft_trace_of_it(dark: float, seen: bool) -> N
     assert (middle.min() < 0.97) == seen and middle.min() > 0.9
     if seen:
         assert 1.2 * R < shut.distance(fine)[middle.argmin(), columns // 2] < 1.8 * R
+
+
+def test_a_photo_without_grain_gives_lids_without_grain() -> None:
+    around = skin_around(np.broadcast_to(SKIN, (320, 320, 3)).astype(np.float32), LIDS, REACH, 1.0, R)
+    assert np.abs(grain(around.bands, (60, 80), 1.0, np.random.default_rng(1))).max() < 1e-3
+    assert grain((), (60, 80), 1.0, np.random.default_rng(1)).shape == (60, 80, 3)
