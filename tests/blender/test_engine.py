@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -317,3 +318,18 @@ def test_empty_scene_renders_its_background(gs, clean, tmp_path):
     scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     scene.collection.objects.link(scene.camera)
     assert not rendered(tmp_path)[..., 3].any()
+
+
+def test_every_viewport_hears_of_the_inverse_of_its_view(room, monkeypatch):
+    """Two viewports wait for one table: it is made once, and both draw with it."""
+    inverse_view, timers, made, told = room("gazesplat_addon.engine.inverse_view"), [], [], []
+    monkeypatch.setattr(inverse_view, "bpy", SimpleNamespace(app=SimpleNamespace(timers=SimpleNamespace(register=timers.append))))
+    monkeypatch.setattr(inverse_view, "inverse_of", made.append)
+    for name in ("left", "right"):
+        inverse_view.make_soon("AgX", lambda name=name: told.append(name))
+    (timer,) = timers
+    assert timer() is None, "once"
+    assert made == ["AgX"] and told == ["left", "right"]
+    inverse_view.make_soon("AgX", lambda: told.append("later"))
+    timers[-1]()
+    assert told[-1] == "later"
