@@ -18,17 +18,19 @@ from .lashes import LOWER, LashLine, Strokes, blur, fan_rad, grow_lashes
 from .lid_skin import fill, matte
 
 ROOT_IRIS_RADII = (0.13, 0.3)    # lashes root at the lid's outer edge, 1 mm below the wet one
-HIGH_IRIS_RADII = (0.3, 0.65)    # 6-8 mm, seen from the front at 25-30 degrees to the line of sight
-ZONE_IRIS_RADII = (0.05, 0.12, 0.6, 0.8)
-CHEEK_IRIS_RADII = (0.9, 1.7)    # skin without lashes, by which grain is known
+HIGH_IRIS_RADII = (0.3, 0.8)     # 6-8 mm, seen from the front at 25-35 degrees to the line of sight
+ZONE_IRIS_RADII = (0.05, 0.12, 0.7, 0.95)
+CHEEK_IRIS_RADII = (1.0, 1.7)    # skin without lashes, by which grain is known
+SHOWN_IRIS_RADII = 0.5           # up to where most of them show
 TUFT_IRIS_RADII = 0.3            # wider than this is shade, such as beside the outer corner
+BETWEEN_PERCENTILE = 65          # of the brightness within two tufts: skin between hairs, not the glints on it
 COMB_IRIS_RADII = 0.1            # hairs are long: grain evens out over this along them
 GLINT_GAIN = 1.06                # of the brightness around: more is a glint
 COMB_LOSS = 1.5                  # of a strand's contrast by being evened out
 EVIDENCE = (1.6, 2.6)            # strands per strand that the cheek seems to have
 GRAIN_MATTE = 0.004              # of a cheek without any
 SPARSE_NASALLY = (0.1, 0.3)      # shares of the opening
-BEYOND_IRIS_RADII = 0.4          # the outer corner, up to where hairs splay
+CORNER = (0.86, 0.98)            # the outer one, where upper lashes and shade lie over the lower lid
 EVEN_IRIS_RADII = 0.1
 
 
@@ -51,9 +53,9 @@ def part_lower_lid(colours: np.ndarray, lash_colour: np.ndarray, x_px: np.ndarra
     hidden = blur(covered, even)
     taken = np.clip(1.5 * hidden / np.maximum(blur(line.matte, even), 0.02), 0.0, 1.0) * smoothstep(0.01, 0.05, hidden)
     light = np.maximum(colours.mean(-1), 0.02)
-    bright = grey_closing(light, (1, _odd(TUFT_IRIS_RADII * r / step)), mode="nearest")
-    between = fill(colours, smoothstep(0.88, 0.97, light / bright), 0.3 * r / step)
-    strand = smoothstep(1.0, 1.1, bright / light) * taken
+    bright = blur(percentile_filter(light, BETWEEN_PERCENTILE, (1, _odd(2.0 * TUFT_IRIS_RADII * r / step))), even)
+    between = fill(colours, smoothstep(0.85, 0.95, light / bright) * (1.0 - smoothstep(1.1, 1.25, light / bright)), 0.3 * r / step)
+    strand = smoothstep(1.0, 1.12, bright / light) * taken
     return LowerLashes(strokes, line.root_px, colours + (between - colours) * strand[..., None])
 
 
@@ -76,11 +78,11 @@ def lower_line(colours: np.ndarray, lash_colour: np.ndarray, x_px: np.ndarray, t
     ratio = grey_closing(light, (1, _odd(TUFT_IRIS_RADII * r / step)), mode="nearest") / light
     strands = matte(combed, combed * ratio[..., None], lash_colour)
 
-    opening = smoothstep(*SPARSE_NASALLY, x_px / width_px) * (1.0 - smoothstep(0.0, BEYOND_IRIS_RADII * r, x_px - width_px))
+    opening = smoothstep(*SPARSE_NASALLY, x_px / width_px) * (1.0 - smoothstep(*CORNER, x_px / width_px))
     cheek = strands[(t_px > CHEEK_IRIS_RADII[0] * r) & (t_px < CHEEK_IRIS_RADII[1] * r)][:, opening > 0.5]
     grain = float(cheek.mean()) + GRAIN_MATTE if cheek.size else 1.0
     low, full, falls, end = (k * r for k in ZONE_IRIS_RADII)
-    shown = strands[(t_px > full) & (t_px < 0.5 * sum(HIGH_IRIS_RADII) * r)].mean(0)[None]
+    shown = strands[(t_px > full) & (t_px < SHOWN_IRIS_RADII * r)].mean(0)[None]
     sure = smoothstep(*EVIDENCE, blur(shown, 0.4 * r / step) / grain)
     zone = (smoothstep(low, full, t_px) * (1.0 - smoothstep(falls, end, t_px)))[:, None] * opening * sure
     lash = np.clip(COMB_LOSS * (strands - grain) / (1.0 - grain), 0.0, 1.0) * zone

@@ -29,11 +29,11 @@ DAMPING = 0.15              # of the median weight: splats that hardly show lear
 # lines and black holes when the eye turns. Beside is within this many iris radii.
 MOST_BESIDE, MOST_UNDER_LIGHT = 0.05, 0.03
 # Nor may a lower lid under its lashes, or it would learn the picture of them that it was cleaned of.
-MOST_UNDER_LASHES = 0.03
+MOST_UNDER_LASHES, AMONG_LASHES_IRIS_RADII = 0.05, 0.12
 BESIDE_IRIS_RADII = 0.08
 FACING, LEAST_FACING = (0.4, 0.7), 0.1     # cosine
 # Skin under lashes was restored, not seen: it may hardly change, or it would glow when the lid comes down.
-_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.008, parts.UPPER_LASH: 0.12, parts.LOWER_LASH: 0.12,
+_MOST_CHANGE_OF = {parts.HIGHLIGHT: 0.0, parts.UPPER_LID: 0.008, parts.UPPER_LASH: 0.12, parts.LOWER_LASH: 0.05,
                    parts.UPPER_SHADE: 0.25}
 # A sclera's veins were read already: what single splats would learn besides is lashes over it, and noise. All within this distance of
 # each other (iris radii) learn alike, and each but a little of its own.
@@ -45,9 +45,10 @@ MOST_HUE_OF_GLOBE = 0.03
 # What the photo hardly shows of a splat, as a share of its footprint: a part that comes out from behind another learns nothing there.
 HIDDEN_SHARE = (0.02, 0.12)
 LOW_PASS_PX2 = 0.3
-# What covers which parts, how much those may change, and between which shares of cover that sets in.
-_HELD = (("lids", parts.GLOBE_PARTS, MOST_BESIDE, (0.05, 0.35)), ("light", parts.GLOBE_PARTS, MOST_UNDER_LIGHT, (0.02, 0.1)),
-         ("lashes", (parts.LOWER_LID,), MOST_UNDER_LASHES, (0.02, 0.15)))
+# What covers which parts, how much those may change, between which shares of cover that sets in, and within how many iris radii.
+_HELD = (("lids", parts.GLOBE_PARTS, MOST_BESIDE, (0.05, 0.35), BESIDE_IRIS_RADII),
+         ("light", parts.GLOBE_PARTS, MOST_UNDER_LIGHT, (0.02, 0.1), BESIDE_IRIS_RADII),
+         ("lashes", (parts.LOWER_LID,), MOST_UNDER_LASHES, (0.02, 0.08), AMONG_LASHES_IRIS_RADII))
 _HUELESS = (parts.UPPER_LASH, parts.LOWER_LASH, parts.UPPER_SHADE)
 
 
@@ -134,16 +135,18 @@ def _covered_limit(posed: PosedSplats, camera: Camera, rig: PortraitRig) -> np.n
     """Return how much splats (N, 1) may change: of a globe those beside or under something else hardly, so lower lids under lashes."""
     limit = np.full((len(posed.means), 1), np.inf, np.float32)
     for side, eye in rig.eyes.items():
-        covers = {"lids": [parts.code(side, part) for part in parts.LID_PARTS], "light": [parts.code(side, parts.HIGHLIGHT)],
-                  "lashes": [parts.code(side, parts.LOWER_LASH)]}
+        # A splat counts to one matte.
+        covers = {"lids": [parts.code(side, part) for part in parts.LID_PARTS if part != parts.LOWER_LASH],
+                  "light": [parts.code(side, parts.HIGHLIGHT)], "lashes": [parts.code(side, parts.LOWER_LASH)]}
         mattes = render(posed, camera, RenderSettings(), mattes=covers).mattes
+        mattes["lids"] = mattes["lids"] + mattes["lashes"]
         iris = camera.w2c[:3] @ np.append(eye.iris_centre_m, 1.0)
-        sigma = BESIDE_IRIS_RADII * eye.iris_radius_m / iris[2] * camera.fx
-        for cover, own, most, (low, high) in _HELD:
+        radius_px = eye.iris_radius_m / iris[2] * camera.fx
+        for cover, own, most, (low, high), within in _HELD:
             rows = parts.is_part(posed.groups, side, own)
             at = posed.means[rows] @ camera.w2c[:3, :3].T + camera.w2c[:3, 3]
             x, y = at[:, 0] / at[:, 2] * camera.fx + camera.cx, at[:, 1] / at[:, 2] * camera.fy + camera.cy
             x, y = ((v - 0.5).astype(np.float32)[None] for v in (x, y))
-            share = cv2.remap(cv2.GaussianBlur(mattes[cover], (0, 0), sigma), x, y, cv2.INTER_LINEAR)[0]
+            share = cv2.remap(cv2.GaussianBlur(mattes[cover], (0, 0), within * radius_px), x, y, cv2.INTER_LINEAR)[0]
             limit[rows, 0] = np.minimum(limit[rows, 0], MOST_CHANGE + (most - MOST_CHANGE) * smoothstep(low, high, share))
     return limit
