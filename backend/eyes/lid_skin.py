@@ -22,7 +22,7 @@ LINE_IRIS_RADII = 0.17         # the band of lash roots on the lid's edge, 1 mm:
 FOLD_IRIS_RADII = 1.2          # dark bands narrower than this are creases and hollows, not the skin's own tone
 STRAND_WINDOW_IRIS_RADII = 0.3  # skin shows between strands within this distance along the lid
 # How far a shut lid keeps what it shows of its own: being brighter or darker than the skin around it, and its hue.
-OWN_LIGHT, OWN_SHADE, OWN_HUE = 0.1, 0.5, 0.25
+OWN_LIGHT, OWN_SHADE, OWN_HUE = 0.1, 0.5, 0.1
 BULGE = 0.19                   # of its brightness
 BULGE_EDGE = 0.8
 MOST_DETAIL = 0.03             # skin's own unevenness; more is a hair or a glint
