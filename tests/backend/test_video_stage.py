@@ -129,7 +129,7 @@ def test_built_eyes_replace_what_lies_at_their_surface():
     places = np.array([[0.0, -0.05, 0.0], [0.0, -0.05, 0.06], [0.0, 0.1, 0.0], [0.0, -0.2, 0.0]])   # at it, beside, behind, before
     assert replaced_by_eyes(blobs(places), scan, mask, depth).tolist() == [True, False, False, False]
     # What built eyes and head both show at the rim stays in both, or one would see between them.
-    eyed = replace(scan, eyes={"left": SimpleNamespace(radius_px=10.0)})
+    eyed = replace(scan, eyes={"left": SimpleNamespace(radius_px=3.0)})
     middle, rim = (scan.to_portrait(scan.rays(np.array([x, 20.0])) * 0.55) for x in (21.0, 24.0))
     assert replaced_by_eyes(blobs(np.array([middle, rim])), eyed, mask, depth).tolist() == [True, False]
 
