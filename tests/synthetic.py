@@ -117,3 +117,9 @@ def _eye_layers(eye: EyeRig, side: str) -> list[tuple[Splats, np.ndarray]]:
     shade = _splats(points, [0.0004, 0.0004, 0.00006], _facing(np.broadcast_to(frame[:, 2], points.shape)), 0.2, 0.4)
     layers.append((shade, np.full(len(points), parts.code(side, parts.UPPER_SHADE))))
     return layers
+
+
+def with_lower_lashes(groups: np.ndarray) -> np.ndarray:
+    """Return the groups (N,) with every seventh splat of the lower lids as a lash of them."""
+    lash = (groups != parts.HEAD) & (groups % 10 == parts.LOWER_LID) & (np.arange(len(groups)) % 7 == 0)
+    return np.where(lash, groups - parts.LOWER_LID + parts.LOWER_LASH, groups).astype(groups.dtype)

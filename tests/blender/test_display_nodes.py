@@ -12,14 +12,15 @@ from gazesplat.gazesplat_addon.nodes.builder import Builder
 from gazesplat.gazesplat_addon.nodes.portrait import declare_pose_inputs, pose_input, posed_points
 from gazesplat.gazesplat_addon.rig.pose import EyePose, Pose, pose_splats
 from gazesplat.gazesplat_addon.scene.splat_object import create_carrier
-from tests.synthetic import synthetic_portrait
+from tests.synthetic import synthetic_portrait, with_lower_lashes
 
 INDEX = "test_index"
 
 
 @pytest.fixture(scope="module")
 def portrait():
-    return synthetic_portrait()
+    splats, groups, rig = synthetic_portrait()
+    return splats, with_lower_lashes(groups), rig
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from gazesplat.gazesplat_addon.rig import lids, parts
 from gazesplat.gazesplat_addon.rig.globe import dilate, gaze_rotation, globe_transform
 from gazesplat.gazesplat_addon.rig.lid_points import SkinPoints
 from gazesplat.gazesplat_addon.rig.pose import EyePose, Posable, Pose, pose_splats
-from tests.synthetic import synthetic_portrait
+from tests.synthetic import synthetic_portrait, with_lower_lashes
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +117,23 @@ def test_the_outer_corner_follows_a_look_down_and_the_inner_one_stays(portrait):
         drop = (rest - now) * 1000.0
         assert drop[0] == pytest.approx(0.0, abs=1e-6)
         assert 1.0 < drop[1] < 2.3      # mm, Cruz and others 2008
+
+
+def test_lower_lashes_go_the_whole_way_of_their_margin_and_stand_off_as_far_as_before(portrait):
+    splats, groups, rig = portrait
+    lashed, eye = with_lower_lashes(groups), rig.eyes["left"]
+    rows = np.flatnonzero(lashed == parts.code("left", parts.LOWER_LASH))
+    pose = Pose.both(pitch_deg=20.0, blink=0.6)
+    frame = np.asarray(eye.frame)
+    before = (splats.means[rows] - np.asarray(eye.centre_m)) @ frame
+    after = (pose_splats(splats, lashed, rig, pose).means[rows] - np.asarray(eye.centre_m)) @ frame
+    middle = np.abs(before[:, 0] - 0.5 * (eye.inner_x_m + eye.outer_x_m)) < 0.006
+    m = lids.margins(eye, before[:, 0], 0.0, np.radians(20.0), 0.6)
+    rise = m.lower - m.lower_rest
+    assert len(rows) > 20 and rise[middle].min() > 0.0005
+    assert np.abs(after[:, 1] - before[:, 1] - rise)[middle].max() < 1e-4
+    off = [q[:, 2] - lids.lid_height(eye, q[:, 0], q[:, 1]) for q in (before, after)]
+    assert np.abs(off[1] - off[0])[middle].max() < 1e-4
 
 
 def test_lid_skin_beyond_its_reach_stays(portrait):
