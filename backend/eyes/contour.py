@@ -109,7 +109,8 @@ def find_eyes(image: np.ndarray, landmarks_px: np.ndarray) -> dict[str, EyeConto
     for side, found in irises.items():
         irises[side] = fit_iris(grey, lids[side], found[:2], radius, radius_weight=60.0, clip=0.45, shifts=(0.0,))
     eyes = {side: EyeContour(lids[side], found[:2], radius, float(-found[3])) for side, found in irises.items()}
-    return {side: clear_of_shade(grey, clear_of_iris(grey, eye)) for side, eye in measure_limbus(grey, eyes).items()}
+    eyes = {side: clear_of_shade(grey, clear_of_iris(grey, eye)) for side, eye in measure_limbus(grey, eyes).items()}
+    return {side: level_with_limbus(grey, eye) for side, eye in eyes.items()}
 
 
 def lids_from_landmarks(points_px: np.ndarray, side: str) -> LidContour:
@@ -329,6 +330,7 @@ WHITE_BEGINS = 1.009
 _BLUR_SHRINKS = 1.0
 _LEAST_LIMBUS_STEP = 0.08      # brightness: below, an arc says nothing
 _MOST_LIMBUS_SHIFT = 0.06      # iris radii: beyond, something else than the limbus was found
+_LEAST_DIRECTIONS = 12         # of 120 round the iris, for its height
 
 
 def measure_limbus(grey: np.ndarray, eyes: dict[str, EyeContour]) -> dict[str, EyeContour]:
@@ -363,10 +365,7 @@ def _limbus_radius(grey: np.ndarray, eye: EyeContour, sign: float) -> float | No
     share = np.arange(0.8, 1.25, 0.01)
     centre = eye.lids.to_local(eye.iris_px)
     local = centre + share[:, None, None] * r * np.stack([sign * np.cos(angle), np.sin(angle)], 1)
-    x, y = local[..., 0], local[..., 1]
-    clear = (y < eye.lids.upper_at(x) - 0.12 * r) & (y > eye.lids.lower_at(x) + 0.12 * r)
-    clear &= (x > 0.1 * r) & (x < eye.lids.width_px - 0.1 * r)
-    whole = clear[share < 1.18].all(0)
+    whole = _clear_of_lids(eye, local, r)[share < 1.18].all(0)
     if whole.sum() < 5:
         return None
     light = sample(grey, eye.lids.to_image(local[:, whole]).reshape(-1, 2)).reshape(len(share), -1).mean(1)
@@ -379,6 +378,53 @@ def _limbus_radius(grey: np.ndarray, eye: EyeContour, sign: float) -> float | No
         return None
     sigma = (crossings[2] - crossings[0]) / 1.349
     return (crossings[1] + _BLUR_SHRINKS * sigma ** 2 / crossings[1]) * r
+
+
+_LEVEL_PRIOR = 0.3            # of one direction's weight: that the iris is where it was
+_MOST_LEVEL_SHIFT = 0.08       # iris radii
+
+
+def level_with_limbus(grey: np.ndarray, eye: EyeContour) -> EyeContour:
+    """Return the eye with the height of its iris read off the limbus in every direction in which lids leave it clear.
+
+    Lids' shade darkens the globe beside an iris unevenly, which draws a circle fitted to the whole edge up or down; where each
+    direction's own profile passes the middle between its iris and its sclera that does not matter.
+    """
+    r, found = eye.radius_px / WHITE_BEGINS, []
+    share, centre = np.arange(0.8, 1.25, 0.01), eye.lids.to_local(eye.iris_px)
+    for angle in np.radians(np.arange(-180.0, 180.0, 3.0)):
+        local = centre + share[:, None] * r * np.array([np.cos(angle), np.sin(angle)])
+        if _clear_of_lids(eye, local, r)[share < 1.18].all():
+            crossing = _middle_crossing(sample(grey, eye.lids.to_image(local)), share)
+            if crossing is not None:
+                found.append((np.cos(angle), np.sin(angle), 1.0, (crossing - 1.0) * r))
+    if len(found) < _LEAST_DIRECTIONS:
+        return eye
+    design, off = np.array(found)[:, :3], np.array(found)[:, 3]
+    weight, prior = np.ones(len(off)), np.diag([_LEVEL_PRIOR, _LEVEL_PRIOR, 0.0])
+    for _ in range(5):
+        shift = np.linalg.solve(design.T @ (weight[:, None] * design) + prior, design.T @ (weight * off))
+        error = off - design @ shift
+        weight = 1.0 / (1.0 + (error / (2.2 * np.median(np.abs(error)) + 0.003 * r)) ** 2)
+    up = float(np.clip(shift[1], -_MOST_LEVEL_SHIFT * r, _MOST_LEVEL_SHIFT * r))
+    return replace(eye, iris_px=eye.iris_px + up * eye.lids.up)
+
+
+def _clear_of_lids(eye: EyeContour, local: np.ndarray, r: float) -> np.ndarray:
+    """Return which points (..., 2) of the local frame lie well within the opening."""
+    x, y = local[..., 0], local[..., 1]
+    clear = (y < eye.lids.upper_at(x) - 0.12 * r) & (y > eye.lids.lower_at(x) + 0.12 * r)
+    return clear & (x > 0.1 * r) & (x < eye.lids.width_px - 0.1 * r)
+
+
+def _middle_crossing(light: np.ndarray, share: np.ndarray) -> float | None:
+    """Return the share of the radius at which a profile passes the middle between iris and sclera, None where it tells nothing."""
+    iris, sclera = light[share < 0.97].min(), np.median(light[(share > 1.1) & (share < 1.18)])
+    if sclera - iris < _LEAST_LIMBUS_STEP:
+        return None
+    start = int(np.argmin(np.where(share < 0.97, light, np.inf)))
+    crossing = _crossing(light, share, start, iris + 0.5 * (sclera - iris))
+    return crossing if crossing is not None and abs(crossing - 1.0) < _MOST_LEVEL_SHIFT + _MOST_LIMBUS_SHIFT else None
 
 
 def _crossing(light: np.ndarray, share: np.ndarray, start: int, level: float) -> float | None:

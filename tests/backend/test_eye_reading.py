@@ -8,7 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from gazesplat.backend.eyes.contour import WHITE_BEGINS, EyeContour, LidContour, clear_of_iris, clear_of_shade, measure_limbus
+from gazesplat.backend.eyes.contour import (
+    WHITE_BEGINS,
+    EyeContour,
+    LidContour,
+    clear_of_iris,
+    clear_of_shade,
+    level_with_limbus,
+    measure_limbus,
+)
 from gazesplat.backend.eyes.gaze import DEGREES_UP_PER_SCORE, IRIS_ABOVE_CORNERS, SCORE_AHEAD, estimate_rest_gaze, round_irises
 from gazesplat.backend.eyes.geometry import iris_points
 from gazesplat.backend.model.scan import EyeRuler
@@ -45,6 +53,18 @@ def test_the_limbus_is_found_within_a_hundredth(blur_px, guess):
         assert eye.radius_px / WHITE_BEGINS == pytest.approx(RADIUS_PX, rel=0.01)
         assert eye.iris_px[0] == pytest.approx(CENTRES[side][0], abs=0.12)
     assert found["left"].radius_px == found["right"].radius_px
+
+
+@pytest.mark.parametrize("too_low_px", [-0.5, 0.0, 0.5])
+def test_the_height_of_an_iris_is_found_under_a_lids_shade(too_low_px):
+    y = np.mgrid[:100, :220][0] + 0.5
+    for side, centre in CENTRES.items():
+        lids = lid_contour(side)
+        shade = 1.0 - 0.5 * np.exp(-np.maximum(y - (centre[1] - 0.9 * RADIUS_PX), 0.0) / (0.3 * RADIUS_PX))
+        eye = EyeContour(lids, centre + [0.0, too_low_px], WHITE_BEGINS * RADIUS_PX, 0.4)
+        found = level_with_limbus((drawn_eyes(0.8) * shade).astype(np.float32), eye)
+        assert found.iris_px[0] == pytest.approx(centre[0], abs=1e-9)
+        assert found.iris_px[1] == pytest.approx(centre[1], abs=0.1)
 
 
 @pytest.mark.parametrize(("rim", "too_high", "lowered"), [(0.3, 0.2, 0.2), (0.3, 0.0, 0.0), (0.02, 0.2, 0.0)])
@@ -87,6 +107,7 @@ def test_an_iris_without_an_edge_stays_where_it_was():
     eyes = {side: EyeContour(lid_contour(side), centre, RADIUS_PX, 0.4) for side, centre in CENTRES.items()}
     for side, eye in measure_limbus(np.full((100, 220), 0.4, np.float32), eyes).items():
         assert np.array_equal(eye.iris_px, CENTRES[side])
+        assert np.array_equal(level_with_limbus(np.full((100, 220), 0.4, np.float32), eye).iris_px, CENTRES[side])
         assert eye.radius_px == pytest.approx(RADIUS_PX, rel=0.02)
 
 
