@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from scipy.optimize import minimize
 
+from ...gazesplat_addon.splat.srgb import decoded, encoded
+
 # MediaPipe face-mesh indices from the outer to the inner corner; left and right are the subject's.
 UPPER_INDICES = {"right": (33, 246, 161, 160, 159, 158, 157, 173, 133), "left": (263, 466, 388, 387, 386, 385, 384, 398, 362)}
 LOWER_INDICES = {"right": (33, 7, 163, 144, 145, 153, 154, 155, 133), "left": (263, 249, 390, 373, 374, 380, 381, 382, 362)}
@@ -109,8 +111,7 @@ def find_eyes(image: np.ndarray, landmarks_px: np.ndarray) -> dict[str, EyeConto
     for side, found in irises.items():
         irises[side] = fit_iris(grey, lids[side], found[:2], radius, radius_weight=60.0, clip=0.45, shifts=(0.0,))
     eyes = {side: EyeContour(lids[side], found[:2], radius, float(-found[3])) for side, found in irises.items()}
-    eyes = {side: clear_of_shade(grey, clear_of_iris(grey, eye)) for side, eye in measure_limbus(grey, eyes).items()}
-    return {side: level_with_limbus(grey, eye) for side, eye in eyes.items()}
+    return measure_limbus(grey, {side: clear_of_shade(grey, clear_of_iris(grey, eye)) for side, eye in eyes.items()})
 
 
 def lids_from_landmarks(points_px: np.ndarray, side: str) -> LidContour:
@@ -324,25 +325,27 @@ def fit_iris(grey: np.ndarray, lids: LidContour, centre_px: np.ndarray, radius_p
 
 # Nasal and temporal arcs of the limbus, where lids hardly ever hide it: degrees from the horizontal.
 _ARC_DEG = 40.0
-# The diameter that rulers know is read where the white begins, a little outside the middle of the edge: 0.05 mm of 5.9.
-WHITE_BEGINS = 1.009
+# The diameter that rulers know, in that of the middle of the edge in linear light: .991 is the mean of six rendered heads, blue eyes to
+# brown (spread .006). The face's mesh stands 2.6 mm too near its irises there, which .986 makes up for.
+RULER_SHARE = 0.986
 # A blurred disc passes its middle brightness at r - sigma^2 / 2r; blur also takes the white beside it for darker, which is as much again.
 _BLUR_SHRINKS = 1.0
-_LEAST_LIMBUS_STEP = 0.08      # brightness: below, an arc says nothing
+_LEAST_LIMBUS_STEP = 0.08      # brightness as displayed: below, an arc says nothing
 _MOST_LIMBUS_SHIFT = 0.06      # iris radii: beyond, something else than the limbus was found
 _LEAST_DIRECTIONS = 12         # of 120 round the iris, for its height
 
 
 def measure_limbus(grey: np.ndarray, eyes: dict[str, EyeContour]) -> dict[str, EyeContour]:
-    """Return the eyes with the radius and the sideways place of their irises read off the limbus' mean profile.
+    """Return the eyes with the radius and the place of their irises read off the limbus' profile.
 
-    Each arc's profile crosses the middle between iris and sclera at a radius; differences between an eye's two arcs
-    move its centre, the mean over all arcs is the radius of both.
+    Each arc's mean profile crosses the middle between iris and sclera at a radius; differences between an eye's two arcs
+    move its centre, the mean over all arcs is the radius of both. Edges blur in light: in a display's values the middle of a
+    dark iris' edge lies further in than a bright one's, by 2 % of the radius, and the head with it too far away.
     """
-    # Twice: what counts as iris and as sclera is told by the radius.
-    for _ in range(2):
-        eyes = _nearer_limbus(grey, eyes)
-    return {side: replace(eye, radius_px=WHITE_BEGINS * eye.radius_px) for side, eye in eyes.items()}
+    # Repeated: what counts as iris and as sclera is told by radius and height, and each of these by the other.
+    for _ in range(3):
+        eyes = {side: level_with_limbus(grey, eye) for side, eye in _nearer_limbus(grey, eyes).items()}
+    return {side: replace(eye, radius_px=RULER_SHARE * eye.radius_px) for side, eye in eyes.items()}
 
 
 def _nearer_limbus(grey: np.ndarray, eyes: dict[str, EyeContour]) -> dict[str, EyeContour]:
@@ -368,9 +371,9 @@ def _limbus_radius(grey: np.ndarray, eye: EyeContour, sign: float) -> float | No
     whole = _clear_of_lids(eye, local, r)[share < 1.18].all(0)
     if whole.sum() < 5:
         return None
-    light = sample(grey, eye.lids.to_image(local[:, whole]).reshape(-1, 2)).reshape(len(share), -1).mean(1)
+    light = decoded(sample(grey, eye.lids.to_image(local[:, whole]).reshape(-1, 2))).reshape(len(share), -1).mean(1)
     iris, sclera = light[share < 0.97].min(), np.median(light[(share > 1.1) & (share < 1.18)])
-    if sclera - iris < _LEAST_LIMBUS_STEP:
+    if encoded(sclera) - encoded(iris) < _LEAST_LIMBUS_STEP:
         return None
     start = int(np.argmin(np.where(share < 0.97, light, np.inf)))
     crossings = [_crossing(light, share, start, iris + level * (sclera - iris)) for level in (0.25, 0.5, 0.75)]
@@ -390,7 +393,7 @@ def level_with_limbus(grey: np.ndarray, eye: EyeContour) -> EyeContour:
     Lids' shade darkens the globe beside an iris unevenly, which draws a circle fitted to the whole edge up or down; where each
     direction's own profile passes the middle between its iris and its sclera that does not matter.
     """
-    r, found = eye.radius_px / WHITE_BEGINS, []
+    r, found = eye.radius_px, []
     share, centre = np.arange(0.8, 1.25, 0.01), eye.lids.to_local(eye.iris_px)
     for angle in np.radians(np.arange(-180.0, 180.0, 3.0)):
         local = centre + share[:, None] * r * np.array([np.cos(angle), np.sin(angle)])
