@@ -50,8 +50,8 @@ def read_opening(scan: FaceScan, contour: EyeContour, rig: EyeRig) -> Opening:
     c, r = contour.lids, contour.radius_px
     box = c.to_image(np.array([[0, -2 * r], [c.width_px, -2 * r], [0, 2 * r], [c.width_px, 2 * r]], float))
     low, high = np.floor(box.min(0)).astype(int), np.ceil(box.max(0)).astype(int)
-    # Large photos need no more than about 40 samples an iris radius for smooth fields.
-    step = max(1.0, r / 40.0)
+    # Large photos need no more than about 40 samples an iris radius for smooth fields; small ones need more than their pixels.
+    step = max(min(1.0, r / 8.0), r / 40.0)
     gx, gy = np.meshgrid(np.arange(low[0], high[0], step) + 0.5, np.arange(low[1], high[1], step) + 0.5)
     pixels = np.stack([gx.ravel(), gy.ravel()], 1)
     local = c.to_local(pixels)

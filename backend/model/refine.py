@@ -96,7 +96,10 @@ def fit_colours(scan: FaceScan, splats: Splats, groups: np.ndarray, rig: Portrai
         change = np.clip(change, -limit, limit)
         for rows, near, alone in alike:
             own = change[rows]
-            even = (near @ (own * weight[rows])) / np.maximum(near @ weight[rows], 1e-6)
+            # What lies far from all that shows learns what the whole white learns on average.
+            shows = weight[rows]
+            few = 0.02 * shows.max() + 1e-6
+            even = (near @ (own * shows) + few * (own * shows).sum(0) / np.maximum(shows.sum(), 1e-6)) / (near @ shows + few)
             change[rows] = even + np.clip(own - even, -alone, alone)
         posed = replace(posed, colours=np.clip(first + change, 0.0, 1.0).astype(np.float32))
     return replace(splats, colours=posed.colours)
