@@ -10,7 +10,7 @@ from .builder import Builder, Value
 from .eye_constants import MARGIN_POSE_SOCKETS, MARGIN_SOCKETS, declare, subset
 from .library import ensure_group
 
-VERSION = 4
+VERSION = 5
 _SOCKETS = (*MARGIN_SOCKETS, *MARGIN_POSE_SOCKETS)
 
 
@@ -57,7 +57,8 @@ def _build(b: Builder) -> None:
     upper = upper + blink * (lower - upper) - given["Overlap"] * r * b.smoothstep(lids.OVERLAP_FROM_SHARE, 1.0, share) * ending
     inner, outer = lids.CORNER_CARRIED
     at_corner = s * (outer - inner) + inner
-    aside = given["Carried"] * (at_corner + (1.0 - at_corner) * sin_t) * not_beside
+    whole = b.smoothstep(0.0, lids.CARRIED_WHOLE_SHARE, s) * b.smoothstep(0.0, lids.CARRIED_WHOLE_SHARE, 1.0 - s)
+    aside = given["Carried"] * (at_corner + (1.0 - at_corner) * whole) * not_beside
     b.finish({"Upper Rest": upper_rest, "Lower Rest": lower_rest, "Upper": upper, "Lower": lower, "Share": share, "Aside": aside,
               "Lead Share": b.smoothstep(0.0, lids.LEAD_WHOLE_SHARE, share) * ending})
 

@@ -20,6 +20,7 @@ TAPER_POWER = 1.6            # how lid follow fades towards the corners, which s
 # Of the carry, at the inner corner and the outer: the outer one goes 2 mm with an eye turned out as far as it can (Gioia, Linberg
 # and McCormick 1987), a quarter of the iris' way; the inner one is tied to bone and goes less, but it goes too.
 CORNER_CARRIED = (0.3, 0.7)
+CARRIED_WHOLE_SHARE = 0.2    # of the opening, from either corner to where lids go all the way; a steeper start would crease the skin
 # Of the iris' way up and down, by the outer corner: 1.5-2.3 mm down, 0-0.9 mm up at the ends of both (Cruz and others 2008).
 CORNER_FOLLOWS_UP, CORNER_FOLLOWS_DOWN = 0.12, 0.3
 BESIDE_IRIS_RADII = 1.3      # how far beside a corner skin goes with it
@@ -119,7 +120,8 @@ class MarginsOver:
         """How much of what the cornea carries along arrives here."""
         inner, outer = CORNER_CARRIED
         corner = inner + (outer - inner) * self._s
-        return (corner + (1.0 - corner) * self._sin_t) * self._not_beside
+        whole = smoothstep(0.0, CARRIED_WHOLE_SHARE, self._s) * smoothstep(0.0, CARRIED_WHOLE_SHARE, 1.0 - self._s)
+        return (corner + (1.0 - corner) * whole) * self._not_beside
 
     @cached_property
     def _at_outer_corner(self) -> np.ndarray:

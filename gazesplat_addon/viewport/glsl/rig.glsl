@@ -60,7 +60,8 @@ Margins margins(int e, float x)
   m.upper = m.upper + blink * (m.lower - m.upper) - overlap;
   m.lead = portrait.eyes[e].lash.w * smoothstep(0.0, LEAD_WHOLE_SHARE, m.share) * ending;
   float at_corner = CORNER_CARRIED_INNER + (CORNER_CARRIED_OUTER - CORNER_CARRIED_INNER) * s;
-  m.aside = pose.x * (at_corner + (1.0 - at_corner) * sin_t) * not_beside;
+  float whole = smoothstep(0.0, CARRIED_WHOLE_SHARE, s) * smoothstep(0.0, CARRIED_WHOLE_SHARE, 1.0 - s);
+  m.aside = pose.x * (at_corner + (1.0 - at_corner) * whole) * not_beside;
   return m;
 }
 
