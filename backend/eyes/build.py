@@ -14,8 +14,9 @@ from .corners import build_corners
 from .gaze import estimate_rest_gaze
 from .geometry import build_rigs
 from .globe import build_globe
+from .lid_surface import globe_depth, lid_depth
 from .margin import build_margin
-from .skin import build_lids, covered_pixels, globe_depth, lid_depth
+from .skin import build_lids, covered_pixels
 
 
 @dataclass(frozen=True)

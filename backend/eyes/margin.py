@@ -20,7 +20,8 @@ from ..model.scan import FaceScan
 from .contour import EyeContour, sample
 from .geometry import from_eye, on_surface
 from .lashes import blur
-from .skin import EDGE_CLEAN_IRIS_RADII, lower_lid_depth
+from .lid_surface import lower_lid_depth
+from .skin import EDGE_CLEAN_IRIS_RADII
 from .surfels import OPAQUE, Layer, layered_opacity, surfels
 
 CLEAR_M = 0.0001              # before the globe's widest part, the limbus, on which the film would flicker otherwise

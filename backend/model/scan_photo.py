@@ -12,8 +12,9 @@ import numpy as np
 from ...gazesplat_addon.rig.eye_marks import Crop
 from ..context import JobContext
 from ..contract.errors import GazeSplatError
-from ..eyes.contour import EyeContour, find_eyes
+from ..eyes.contour import EyeContour
 from ..eyes.correction import corrected_eyes
+from ..eyes.find_eyes import find_eyes
 from ..eyes.gaze import estimate_rest_gaze, round_irises
 from . import camera as placing
 from . import depth_network, face_checks, hints

@@ -14,7 +14,7 @@ from ...gazesplat_addon.rig.sidecar import PortraitRig, SourceCamera
 from ...gazesplat_addon.rig.still import frozen
 from ...gazesplat_addon.splat.arrays import Splats
 from ..contract.errors import GazeSplatError
-from ..eyes.contour import find_eyes
+from ..eyes.find_eyes import find_eyes
 from ..render import Camera, RenderSettings, render
 from ..video.eye_scan import as_seen
 from . import camera as placing

@@ -15,7 +15,8 @@ import numpy as np
 from ...gazesplat_addon.splat import harmonics
 from ...gazesplat_addon.splat.arrays import Splats
 from ..contract.errors import GazeSplatError
-from ..eyes.contour import EyeContour, find_eyes
+from ..eyes.contour import EyeContour
+from ..eyes.find_eyes import find_eyes
 from ..model.camera import head_angles_deg
 from ..model.scan import FaceScan
 from ..render import Camera, RenderSettings, render

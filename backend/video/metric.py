@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..eyes.contour import find_eyes
+from ..eyes.find_eyes import find_eyes
 from ..model.camera import CANONICAL_FROM_PORTRAIT, PUPIL_DISTANCE_M, face_similarity, head_angles_deg, personal_ruler
 from ..model.scan import EyeRuler
 from .clip import Frames

@@ -8,17 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from gazesplat.backend.eyes.contour import (
-    RULER_SHARE,
-    EyeContour,
-    LidContour,
-    clear_of_iris,
-    clear_of_shade,
-    level_with_limbus,
-    measure_limbus,
-)
+from gazesplat.backend.eyes.contour import EyeContour, LidContour
+from gazesplat.backend.eyes.find_eyes import clear_of_iris, clear_of_shade
 from gazesplat.backend.eyes.gaze import DEGREES_UP_PER_SCORE, IRIS_ABOVE_CORNERS, SCORE_AHEAD, estimate_rest_gaze, round_irises
 from gazesplat.backend.eyes.geometry import iris_points
+from gazesplat.backend.eyes.limbus import RULER_SHARE, level_with_limbus, measure_limbus
 from gazesplat.backend.model.scan import EyeRuler
 from gazesplat.gazesplat_addon.splat.srgb import decoded, encoded
 
