@@ -25,7 +25,6 @@ import numpy as np
 
 from ...gazesplat_addon.rig import parts
 from ...gazesplat_addon.rig.aim import eye_poses_toward
-from ...gazesplat_addon.rig.globe import globe_transform
 from ...gazesplat_addon.rig.pose import EyePose, Pose, pose_splats
 from ...gazesplat_addon.rig.sidecar import PortraitRig, load_sidecar
 from ...gazesplat_addon.splat.arrays import Splats
@@ -38,11 +37,10 @@ from ..render import Camera, RenderSettings, render
 from ..run import DONE, run_job
 from .baselines import disc_slide
 from .eye_display import Shown, as_text, cross_check, portrait_camera, sample_of
+from .eye_reading import HEAD_FROM_PORTRAIT, gaze_errors, gaze_fit, reading_errors
 from .scoring import Score, eye_boxes, score
 
 SUPERSAMPLE = 3     # the picture is drawn threefold and averaged, as a renderer's pixel filter would
-# Head frame (X subject's left, Y up, Z forward) from the portrait frame (X left, Y back, Z up).
-HEAD_FROM_PORTRAIT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 @dataclass(frozen=True)
@@ -123,14 +121,15 @@ def run_head(folder: Path, out: Path | None = None, checked: int = 0) -> dict:
         row["do_nothing"] = asdict(score(photo, truth, photo, ids > 0, eyes))
         rows.append(row)
         if target["role"] in ("rest", "gaze"):
-            gaze += gaze_errors(portrait, request, target, frame)
+            gaze += gaze_errors(portrait.rig, portrait.world_from_portrait, pose_of(portrait, request, target), target["camera"], frame)
         if target["role"] in ("rest", "gaze", "blink"):
             drawn[target["stem"]] = Drawn(target["role"], min(target["blink"].values()), picture, alpha, mattes)
             shown.append(Shown(target["stem"], _kind(target), portrait_camera(target["camera"], portrait.world_from_portrait),
                                aim_m(portrait, request, target), blinks(portrait, target), over, truth, photo, ids > 0, eyes))
     check = cross_check(portrait.splats, portrait.groups, portrait.rig, sample_of(shown, checked), SUPERSAMPLE) if checked else []
-    return {"rows": rows, "summary": _summary(rows), "splats": len(portrait.splats), "seconds": portrait.seconds,
-            "gaze": _gaze_fit(gaze), "motion": _motion_figures(drawn, stem), "cross_check": check}
+    reading = reading_errors(portrait.rig, portrait.world_from_portrait, request["camera"], frames[stem])
+    return {"rows": rows, "summary": _summary(rows), "splats": len(portrait.splats), "seconds": portrait.seconds, "gaze": gaze_fit(gaze),
+            "reading": reading, "motion": _motion_figures(drawn, stem), "cross_check": check}
 
 
 def reconstruct(folder: Path, request: dict) -> Portrait:
@@ -189,35 +188,6 @@ def draw(portrait: Portrait, request: dict, target: dict) -> tuple[np.ndarray, n
     return np.clip(rgb, 0.0, 1.0), np.clip(alpha, 0.0, 1.0), {"globe": matte}
 
 
-def gaze_errors(portrait: Portrait, request: dict, target: dict, frame: dict) -> list[dict]:
-    """Return per eye the commanded and achieved gaze, and how far the drawn iris centre lies from the true one."""
-    c, found = target["camera"], []
-    pose = pose_of(portrait, request, target)
-    for side, eye in portrait.rig.eyes.items():
-        angles = pose.eyes[side]
-        transform = globe_transform(eye, np.radians(angles.yaw_deg), np.radians(angles.pitch_deg))
-        world = portrait.world_from_portrait @ transform @ np.append(eye.iris_centre_m, 1.0)
-        p = np.array(c["w2c"])[:3] @ world
-        pixel = np.array([p[0] / p[2] * c["fx"] + c["cx"], p[1] / p[2] * c["fy"] + c["cy"]])
-        axis = HEAD_FROM_PORTRAIT @ transform[:3, :3] @ np.array(eye.rest_axis)
-        truth = frame["eyes"][side[0].upper()]
-        found.append({"yaw": float(np.degrees(np.arctan2(axis[0], axis[2]))), "pitch": float(np.degrees(np.arcsin(axis[1]))),
-                      "true_yaw": truth["yaw"], "true_pitch": truth["pitch"],
-                      "iris_px": float(np.linalg.norm(pixel - frame["eyes2d"][side[0].upper()]["iris_px"]))})
-    return found
-
-
-def _gaze_fit(found: list[dict]) -> dict:
-    fit = {}
-    for axis in ("yaw", "pitch"):
-        got, true = (np.array([f[k] for f in found]) for k in (axis, f"true_{axis}"))
-        fit[f"{axis}_slope"] = float(np.polyfit(true, got, 1)[0])
-        fit[f"{axis}_rmse_deg"] = float(np.sqrt(np.mean((got - true) ** 2)))
-    fit["iris_px_mean"] = float(np.mean([f["iris_px"] for f in found]))
-    fit["iris_px_max"] = float(np.max([f["iris_px"] for f in found]))
-    return fit
-
-
 def _motion_figures(drawn: dict[str, Drawn], rest: str) -> dict:
     """What must hold whatever the truth: a closed eye shows no globe, nothing outside the orbits moves, no holes."""
     _, _, picture, alpha, mattes = drawn[rest]
@@ -272,10 +242,12 @@ def _mean_rows(heads: list[list[dict]]) -> dict:
 
 def _print_head(name: str, result: dict) -> None:
     _print_rows(f"{name}: {result['splats']} splats in {result['seconds']} s", result["summary"])
-    g, m = result["gaze"], result["motion"]
+    g, m, r = result["gaze"], result["motion"], result["reading"]
     _say(f"  gaze slope {g['yaw_slope']:.3f} / {g['pitch_slope']:.3f}, rmse {g['yaw_rmse_deg']:.2f} / {g['pitch_rmse_deg']:.2f} deg, "
          f"iris off by {g['iris_px_mean']:.2f} px (most {g['iris_px_max']:.2f}); closed/open {m['aperture_closed_over_open']}, "
          f"outside orbits {m['pixels_changed_outside_orbits']} px, thin {m['thin_socket_pixels']} px")
+    _say(f"  at rest, against truth: iris radius {100.0 * r['iris_radius_off']:+.1f} %, upper margin {r['upper_px_mean']:+.2f} px "
+         f"(sd {r['upper_px_sd']:.2f}), lower {r['lower_px_mean']:+.2f} px (sd {r['lower_px_sd']:.2f}), up counts positive")
     if result["cross_check"]:
         _say(as_text(result["cross_check"]))
 

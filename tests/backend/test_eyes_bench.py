@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from gazesplat.backend.bench import eye_lids
-from gazesplat.backend.bench.eyes import HEAD_FROM_PORTRAIT, Portrait, _kind, pose_of
+from gazesplat.backend.bench.eye_reading import HEAD_FROM_PORTRAIT, reading_errors
+from gazesplat.backend.bench.eyes import Portrait, _kind, pose_of
+from gazesplat.backend.eyes.geometry import from_eye
+from gazesplat.gazesplat_addon.rig import lids
 from gazesplat.gazesplat_addon.rig.sidecar import save_sidecar
 from gazesplat.gazesplat_addon.splat.ply import write_ply
 from tests.synthetic import synthetic_portrait
@@ -28,6 +31,30 @@ def test_eyes_converge_on_gazes_off_the_grid():
     assert left.yaw_deg < 7.3 < right.yaw_deg
     axis = HEAD_FROM_PORTRAIT @ np.array(rig.eyes["left"].rest_axis)
     assert 0.5 * (left.pitch_deg + right.pitch_deg) + np.degrees(np.arcsin(axis[1])) == pytest.approx(-4.1, abs=0.5)
+
+
+def test_margins_and_size_of_an_iris_are_held_against_the_truth():
+    _, _, rig = synthetic_portrait()
+    w2c, focal_px = np.array(rig.camera.w2c), 900.0
+    camera = {"w2c": w2c.tolist(), "fx": focal_px, "fy": focal_px, "cx": 256.0, "cy": 256.0}
+
+    def seen(points: np.ndarray) -> np.ndarray:
+        x, y, z = w2c[:3, :3] @ points.T + w2c[:3, 3:]
+        return np.stack([focal_px * x / z + 256.0, focal_px * y / z + 256.0], 1)
+
+    frame = {"eyes": {}, "eyes2d": {}}
+    for side, eye in rig.eyes.items():
+        x = np.linspace(eye.inner_x_m, eye.outer_x_m, 200)
+        rest = lids.margins(eye, x, 0.0, 0.0, 0.0)
+        upper, lower = (seen(from_eye(eye, np.stack([x, y, lids.lid_height(eye, x, y)], 1))) for y in (rest.upper_rest, rest.lower_rest))
+        iris = w2c[:3, :3] @ np.array(eye.iris_centre_m) + w2c[:3, 3]
+        farther = w2c[:3, :3].T @ (1.02 * iris - w2c[:3, 3])
+        frame["eyes"][side[0].upper()] = {"iris_world": farther.tolist()}
+        frame["eyes2d"][side[0].upper()] = {"lid_upper_px": (upper + [0.0, 1.5]).tolist(), "lid_lower_px": lower.tolist()}
+    found = reading_errors(rig, np.eye(4), camera, frame)
+    assert found["upper_px_mean"] == pytest.approx(1.5, abs=0.02) and found["upper_px_sd"] < 0.02
+    assert found["lower_px_mean"] == pytest.approx(0.0, abs=0.02)
+    assert found["iris_radius_off"] == pytest.approx(0.02, abs=1e-6)
 
 
 def test_a_row_of_lids_shows_one_eye_from_open_to_shut(tmp_path):
