@@ -78,9 +78,11 @@ def follow(extension, jobs_folder: str, go: str) -> None:
     bpy.ops.ed.undo_push(message="before the import")
     outcome = bpy.ops.gazesplat.import_result("EXEC_DEFAULT", True, job=job.id)
     names = [portrait.name for portrait in extension.portraits()]
+    # What this Blender remembers: the mark in the folder is the other one's too, which imports and undoes at its own time.
+    imported = job._job.imported
     bpy.ops.ed.undo()
     tell(state=job.state, error=str(job.error or ""), outcome=sorted(outcome), portraits=names, after_undo=len(extension.portraits()),
-         waiting=len([one for one in room("gazesplat_addon.known_jobs").known() if one.state == "done" and not one.imported]))
+         imported=imported, imported_after_undo=job._job.imported)
 
 
 def main(command: str, jobs_folder: str, go: str, portrait: str) -> None:

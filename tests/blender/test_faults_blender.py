@@ -66,7 +66,7 @@ def test_blender_killed_during_a_job(tmp_path):
         for one in blenders[1:]:
             end = one.hear("outcome")
             assert (end["state"], end["outcome"], end["portraits"], end["after_undo"]) == ("done", ["FINISHED"], ["selfie"], 0), end
-            assert end["waiting"] == 0
+            assert (end["imported"], end["imported_after_undo"]) == (True, False), "an undone import is offered again"
             assert one.process.wait(LONG_S) == 0
             assert "Traceback" not in one.log.read_text("utf-8")
         deadline = time.monotonic() + 10.0
